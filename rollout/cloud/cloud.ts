@@ -1,0 +1,84 @@
+/** A group of nodes in the cloud: an EKS managed node group with its Auto Scaling group, or an Auto Scaling group alone. */
+export interface NodeGroup {
+  kind: "eks-managed" | "self-managed";
+  /** The name that people know: of the EKS node group, or of the Auto Scaling group. */
+  name: string;
+  /** The Auto Scaling group that launches the nodes; undefined while EKS has not made it yet. */
+  scalingGroup: string | undefined;
+  /** From the cloud tags; undefined on a group that PatchGuard did not create. */
+  pool: string | undefined;
+  generation: string | undefined;
+  /** ACTIVE, CREATING, UPDATING, DELETING, CREATE_FAILED, DEGRADED (EKS's words; a self-managed group that exists is ACTIVE). */
+  status: string;
+  /** What the cloud says is wrong with it, one sentence each. */
+  issues: string[];
+  size: { min: number; max: number; desired: number };
+  zones: string[];
+  /** Suspended Auto Scaling processes. */
+  suspended: string[];
+  /** The template that the Auto Scaling group launches from now (for EKS: its own copy). */
+  template: GroupTemplate | undefined;
+  /** EKS release version of the group, where it has one. */
+  releaseVersion: string | undefined;
+  instances: Instance[];
+  targetGroupArns: string[];
+  /** Value of the ownership tag (names.ts TAG_CLOSED_BY): what the group was like before PatchGuard changed it. */
+  ownership: string | undefined;
+}
+
+export interface GroupTemplate {
+  id: string;
+  name: string;
+  /** A number in text, never `$Latest` or `$Default` on a group of PatchGuard's. */
+  version: string;
+  imageId: string | undefined;
+}
+
+export interface Instance {
+  id: string;
+  zone: string;
+  /** InService, Pending, Terminating, … */
+  lifecycle: string;
+  /** Of the instance itself, read back through EC2. */
+  imageId: string | undefined;
+}
+
+/** What freeze and protect change on a group; undefined fields stay as they are. */
+export interface Sizes {
+  min?: number;
+  max?: number;
+  desired?: number;
+}
+
+/**
+ * The cloud, as the rollout sees it. Real: rollout/cloud/aws.ts. Reads are cheap and batched; every write is idempotent and
+ * returns when the cloud has finished it (deadline: `cloudTimeoutSeconds`), so that the next write does not meet
+ * "resource in use". Errors are CloudError.
+ */
+export interface Cloud {
+  /** All groups that carry the pool's tags on this cluster, any generation. */
+  groups(pool: string): Promise<NodeGroup[]>;
+  /** One group by the name that people know, whoever made it. */
+  group(kind: NodeGroup["kind"], name: string): Promise<NodeGroup | undefined>;
+  /** The groups that these instances belong to (for nodes that PatchGuard did not create). Instances of no group are left out. */
+  groupsOf(instanceIds: string[]): Promise<NodeGroup[]>;
+  /** Image ids of instances, read back through the cloud. Instances that no longer exist are left out. */
+  imagesOf(instanceIds: string[]): Promise<Map<string, string>>;
+  resize(group: NodeGroup, sizes: Sizes): Promise<void>;
+  suspend(group: NodeGroup, processes: string[]): Promise<void>;
+  resume(group: NodeGroup, processes: string[]): Promise<void>;
+  /** Sets (or with undefined removes) the ownership tag. Values use letters, digits and `+-=._:/@ ` only, at most 256 characters. */
+  setOwnership(group: NodeGroup, value: string | undefined): Promise<void>;
+  /** Health by instance id in each of the target groups: `healthy`, `initial`, `unhealthy`, `draining`, `unused`. */
+  targetHealth(targetGroupArns: string[]): Promise<Map<string, Map<string, string>>>;
+}
+
+/** A cloud's refusal. The message names the API call, the object, the reason and what to do. */
+export class CloudError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = "CloudError";
+    this.code = code;
+  }
+}
