@@ -1,0 +1,58 @@
+import * as pulumi from "@pulumi/pulumi";
+import { desiredSize, mayDelete, mayScaleIn, rollingChanges } from "../rollout/guards.ts";
+import { type ClusterRef, openWorld } from "../rollout/world.ts";
+
+const KINDS: Record<string, "eks-managed" | "self-managed"> = {
+  "aws:eks/nodeGroup:NodeGroup": "eks-managed",
+  "aws:autoscaling/group:Group": "self-managed",
+};
+
+type Inputs = Record<string, unknown>;
+
+/** The group's own name in the cloud, from its inputs or outputs. */
+const nameOf = (properties: Inputs): string =>
+  String(properties["nodeGroupName"] ?? properties["name"] ?? "");
+
+/**
+ * The hooks that stand before every change of a node group. One fixed name each for the whole program: hook names are stored in the
+ * state and must be there on every run, also for groups that are no longer declared.
+ */
+export function guards(cluster: ClusterRef, consent: boolean): pulumi.ResourceHookBinding {
+  const beforeDelete = new pulumi.ResourceHook("patchguard-group-delete", async (args) => {
+    const kind = kindOf(args.type);
+    const world = await openWorld(cluster);
+    const signal = new AbortController().signal;
+    await mayDelete(
+      { ...world, signal, consent },
+      kind,
+      nameOf({ ...args.oldInputs, ...args.oldOutputs } as Inputs),
+    );
+  });
+  const beforeUpdate = new pulumi.ResourceHook(
+    "patchguard-group-update",
+    async (args) => {
+      const before = (args.oldInputs ?? {}) as Inputs;
+      const after = (args.newInputs ?? {}) as Inputs;
+      const name = nameOf(before);
+      const rolling = rollingChanges(before, after);
+      if (rolling.length > 0) {
+        throw new Error(
+          `node group ${name} is not updated in place: ${rolling.join(", ")} would roll or change its nodes without a guard. ` +
+            `To go on: make the change through the pool's config, which gives the group a new generation; or set the pool's \`revision\` to force one.`,
+        );
+      }
+      const to = desiredSize(after);
+      if (to === undefined || to >= (desiredSize(before) ?? 0)) return;
+      const { cluster: api, cloud } = await openWorld(cluster);
+      await mayScaleIn(api, cloud, kindOf(args.type), name, to);
+    },
+    { onDryRun: true },
+  );
+  return { beforeDelete: [beforeDelete], beforeUpdate: [beforeUpdate] };
+}
+
+function kindOf(type: string): "eks-managed" | "self-managed" {
+  const kind = KINDS[type];
+  if (kind === undefined) throw new Error(`PatchGuard's guard does not know resources of type ${type}`);
+  return kind;
+}

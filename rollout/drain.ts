@@ -1,0 +1,495 @@
+import { announce } from "./alert.ts";
+import { cordon } from "./close.ts";
+import type { EvictionResult } from "./cluster/cluster.ts";
+import type { Node, Pod } from "./cluster/types.ts";
+import { Hold } from "./errors.ts";
+import { DEFAULTS, EVENT } from "./names.ts";
+import { byName, isFinished, isTerminating, judgePod, podName, workloadPodsOn } from "./pods.ts";
+import { mayAct, type Run } from "./run.ts";
+import { notHandedOver } from "./volumes.ts";
+import { isWhole, whyNotWhole, type Workload, workloadOf } from "./whole.ts";
+
+/** A pod on its way off a node. Times are milliseconds of the clock. */
+interface Mover {
+  pod: Pod;
+  workload: Workload | undefined;
+  /** First seen on the node: since then it has been waiting for its turn. */
+  waitingSince: number;
+  askedAt: number;
+  nextAt: number;
+  refusal: string | undefined;
+  evictedAt: number | undefined;
+  goneAt: number | undefined;
+  /** Its workload is whole again and its volumes are handed over: what happens to it from here on is not our doing. */
+  arrived: boolean;
+}
+
+interface NodeDrain {
+  node: string;
+  cordonedAt: number;
+  recordoned: boolean;
+  movers: Map<string, Mover>;
+  /** Every pod that had to go has been replaced; its old pods may still be finishing. */
+  moved: boolean;
+  /** Empty, and nothing was bound to it since the cordon plus the scheduler's lag. */
+  drained: boolean;
+}
+
+const RETRY_BUDGET_SECONDS = 5;
+const RETRY_STALE_SECONDS = 10;
+const RETRY_OTHER_SECONDS = 5;
+/** A refused eviction is asked again this soon when the watch says that the budget has room. */
+const RETRY_ROOM_SECONDS = 1;
+const REMIND_SECONDS = 60;
+
+/**
+ * Empties nodes through the Eviction API, in the semantics of `kubectl drain`, and knows when the workloads are whole again.
+ * One node is in hand at a time; earlier ones may still be waiting for old pods to finish their grace period.
+ * Decides by the inventory, acts through the API, keeps no truth of its own that a restart would lose.
+ */
+export class Drainer {
+  private readonly run: Run;
+  private readonly nodes = new Map<string, NodeDrain>();
+  private readonly evicted = new Set<string>();
+  private remindedAt = 0;
+
+  constructor(run: Run) {
+    this.run = run;
+  }
+
+  /** Workloads that this node's drain has moved; the health window watches them. */
+  workloadsMovedFrom(node: string): Workload[] {
+    const movers = [...(this.nodes.get(node)?.movers.values() ?? [])];
+    return [
+      ...new Map(movers.flatMap(({ workload }) => (workload ? [[workload.uid, workload]] : []))).values(),
+    ];
+  }
+
+  /** Records the intent, then cordons the node. Nothing is evicted yet. */
+  async begin(node: Node): Promise<void> {
+    const { run } = this;
+    const name = node.metadata.name;
+    const pods = workloadPodsOn(run.inventory, name);
+    const earlier = run.state.record.nodes[name];
+    mayAct(run);
+    await run.state.saveNode(name, {
+      phase: "in-hand",
+      moved: [...new Set([...(earlier?.moved ?? []), ...pods.map(({ metadata }) => metadata.uid)])],
+      owners: [
+        ...new Set([...(earlier?.owners ?? []), ...pods.flatMap((pod) => workloadOf(pod)?.uid ?? [])]),
+      ],
+    });
+    await cordon(run, node);
+    this.nodes.set(name, {
+      node: name,
+      cordonedAt: run.clock.now(),
+      recordoned: false,
+      movers: new Map(),
+      moved: false,
+      drained: false,
+    });
+    await announce(run, {
+      event: "node-start",
+      reason: EVENT.draining,
+      object: { kind: "Node", name, uid: node.metadata.uid },
+      message: `Node ${name} is being drained for pool ${run.target.pool}: ${pods.length} pods to move to generation ${run.target.generation}.`,
+      fields: { node: name, pods: pods.map(podName) },
+    });
+  }
+
+  isMoved(node: string): boolean {
+    return this.nodes.get(node)?.moved ?? false;
+  }
+
+  isDrained(node: string): boolean {
+    return this.nodes.get(node)?.drained ?? false;
+  }
+
+  allDrained(): boolean {
+    return [...this.nodes.values()].every(({ drained }) => drained);
+  }
+
+  /** Workload pods on the node that the operator's selector left out: the node cannot be called drained. */
+  excludedOn(node: string): Pod[] {
+    const { inventory, config } = this.run;
+    return workloadPodsOn(inventory, node).filter((pod) => judgePod(pod, config.drain).action === "excluded");
+  }
+
+  /**
+   * One look at the cluster and what follows from it: evictions that may be asked now, movers that have arrived, nodes that are
+   * done. @throws Hold when something could not move in time.
+   */
+  async pass(): Promise<void> {
+    const ask: Mover[] = [];
+    for (const drain of this.nodes.values()) {
+      if (drain.drained) continue;
+      if (await this.lost(drain)) continue;
+      await this.keepCordoned(drain);
+      this.notice(drain);
+      for (const mover of drain.movers.values()) if (this.mayAsk(mover, ask)) ask.push(mover);
+    }
+    await Promise.all(ask.map((mover) => this.ask(mover)));
+    for (const drain of this.nodes.values()) if (!drain.drained) await this.follow(drain);
+    this.remind();
+  }
+
+  /** The pods that have to leave the node, as they appear. */
+  private notice(drain: NodeDrain): void {
+    const { run } = this;
+    const now = run.clock.now();
+    const candidates = workloadPodsOn(run.inventory, drain.node).toSorted(
+      (a, b) => (a.spec?.priority ?? 0) - (b.spec?.priority ?? 0) || byName(a, b),
+    );
+    for (const pod of candidates) {
+      const known = drain.movers.get(pod.metadata.uid);
+      if (known) {
+        known.pod = pod;
+        continue;
+      }
+      const verdict = judgePod(pod, run.config.drain);
+      if (verdict.action === "excluded" || verdict.action === "ignore") continue;
+      if (verdict.action === "refuse") {
+        throw new Hold(
+          `Pod ${podName(pod)} on node ${drain.node} came after pre-flight and may not be evicted: ${verdict.why}. To go on: ${verdict.fix}`,
+        );
+      }
+      if (now - drain.cordonedAt > (DEFAULTS.quietSeconds + 2) * 1000 && !isTerminating(pod)) {
+        throw new Hold(
+          `Pod ${podName(pod)} was started on node ${drain.node} although the node is cordoned: it tolerates every taint, or something binds it by name. ` +
+            `To go on: take the toleration or spec.nodeName away from its controller, or leave it out with rollout.drain.podSelector.`,
+        );
+      }
+      drain.moved = false;
+      const gone = isTerminating(pod); // somebody else's deletion: nothing to ask, but to be waited for
+      drain.movers.set(pod.metadata.uid, {
+        pod,
+        workload: workloadOf(pod),
+        waitingSince: now,
+        askedAt: 0,
+        nextAt: now,
+        refusal: undefined,
+        evictedAt: gone ? now : undefined,
+        goneAt: undefined,
+        arrived: false,
+      });
+    }
+  }
+
+  private mayAsk(mover: Mover, asking: readonly Mover[]): boolean {
+    const { run } = this;
+    if (mover.evictedAt !== undefined || mover.goneAt !== undefined) return false;
+    const now = run.clock.now();
+    const budgets = run.inventory.budgetsOf(mover.pod);
+    const room = Math.min(...budgets.map(({ status }) => status?.disruptionsAllowed ?? 0)); // Infinity without a budget
+    const soon = mover.refusal !== undefined && room > 0 && now >= mover.askedAt + RETRY_ROOM_SECONDS * 1000;
+    if (now < mover.nextAt && !soon) return false;
+    const { workload } = mover;
+    const siblings = asking.filter(
+      (other) => other.workload !== undefined && other.workload.uid === workload?.uid,
+    ).length;
+    if (workload !== undefined && (workload.kind === "StatefulSet" || budgets.length === 0)) {
+      // one at a time: for StatefulSets always (promise 6), for others where no budget says how many
+      if (siblings > 0 || this.inFlight(workload)) {
+        mover.waitingSince = now; // its turn has not come: the one before it has its own deadline
+        return false;
+      }
+      if (!this.whole(workload)) return false;
+    }
+    // ask no more pods of one budget at once than it says it has room for; at zero, ask one: the API is the judge
+    const same = asking.filter(({ pod }) =>
+      run.inventory.budgetsOf(pod).some((budget) => budgets.includes(budget)),
+    ).length;
+    return budgets.length === 0 || same < Math.max(room, 1);
+  }
+
+  private async ask(mover: Mover): Promise<void> {
+    const { run } = this;
+    const { name, namespace = "default", uid } = mover.pod.metadata;
+    mayAct(run);
+    mover.askedAt = run.clock.now();
+    const result = await run.cluster.evict({ name, namespace, uid });
+    const now = run.clock.now();
+    if (result.outcome === "evicted" || result.outcome === "gone") {
+      mover.evictedAt = now;
+      mover.refusal = undefined;
+      this.evicted.add(uid);
+      run.log.info("evict", `evicted ${podName(mover.pod)} from ${mover.pod.spec?.nodeName}`, {
+        pod: podName(mover.pod),
+        uid,
+        node: mover.pod.spec?.nodeName,
+        outcome: result.outcome,
+      });
+      return;
+    }
+    this.refused(mover, result, now);
+  }
+
+  private refused(
+    mover: Mover,
+    result: Exclude<EvictionResult, { outcome: "evicted" | "gone" }>,
+    now: number,
+  ): void {
+    const { run } = this;
+    const pod = `Pod ${podName(mover.pod)} on node ${mover.pod.spec?.nodeName}`;
+    if (result.outcome === "several-budgets") {
+      throw new Hold(
+        `${pod} cannot be evicted: ${run.inventory
+          .budgetsOf(mover.pod)
+          .map(({ metadata }) => metadata.name)
+          .join(", ")} all select it, ` +
+          `and the Eviction API refuses pods with more than one PodDisruptionBudget. To go on: leave one of them.`,
+      );
+    }
+    if (result.outcome === "refused" && result.status === 403) {
+      throw new Hold(
+        `${pod} may not be evicted: ${result.message}. To go on: give PatchGuard \`create\` on pods/eviction (docs/permissions.md).`,
+      );
+    }
+    const first = mover.refusal === undefined;
+    mover.refusal = this.refusalText(mover, result);
+    const pause = { budget: RETRY_BUDGET_SECONDS, "budget-stale": RETRY_STALE_SECONDS } as Record<
+      string,
+      number
+    >;
+    const asked = "retryAfterSeconds" in result ? result.retryAfterSeconds : undefined;
+    const seconds = Math.max(asked ?? 0, pause[result.outcome] ?? RETRY_OTHER_SECONDS);
+    mover.nextAt = now + seconds * 1000 * (1 + Math.random() / 10); // jitter: many pods, one budget
+    const fields = {
+      pod: podName(mover.pod),
+      uid: mover.pod.metadata.uid,
+      outcome: result.outcome,
+      message: result.message,
+    };
+    if (first) run.log.warning("evict-refused", `${pod} has to wait: ${mover.refusal}`, fields);
+  }
+
+  private refusalText(
+    mover: Mover,
+    result: Exclude<EvictionResult, { outcome: "evicted" | "gone" }>,
+  ): string {
+    const namespace = mover.pod.metadata.namespace ?? "default";
+    switch (result.outcome) {
+      case "budget":
+      case "budget-stale": {
+        const names = this.run.inventory.budgetsOf(mover.pod).map(({ metadata }) => metadata.name);
+        const budget = "budget" in result && result.budget !== undefined ? result.budget : names.join(", ");
+        return `PodDisruptionBudget ${namespace}/${budget} allows no disruption now (${result.message})`;
+      }
+      case "throttled":
+        return `the API server asks for patience (${result.message})`;
+      case "namespace-terminating":
+        return `namespace ${namespace} is terminating (${result.message})`;
+      case "several-budgets":
+      case "refused":
+        return `the API server refuses the eviction (${result.message})`;
+    }
+  }
+
+  /** A mover of this workload was evicted and has not arrived yet. */
+  private inFlight(workload: Workload): boolean {
+    for (const { movers } of this.nodes.values()) {
+      for (const mover of movers.values()) {
+        if (mover.workload?.uid === workload.uid && mover.evictedAt !== undefined && !mover.arrived)
+          return true;
+      }
+    }
+    return false;
+  }
+
+  private whole(workload: Workload): boolean {
+    const { inventory, state, clock } = this.run;
+    return isWhole(inventory, workload, state.record.missingBefore, this.evicted, clock.now());
+  }
+
+  /** What has become of the movers of a node; whether the node is done; whether a deadline has passed. */
+  private async follow(drain: NodeDrain): Promise<void> {
+    const { run } = this;
+    const now = run.clock.now();
+    for (const mover of drain.movers.values()) {
+      this.seeIfGone(mover, now);
+      this.seeIfArrived(mover, drain);
+      this.checkDeadlines(mover, drain.node, now);
+    }
+    const movers = [...drain.movers.values()];
+    const quietSince = now - drain.cordonedAt >= DEFAULTS.quietSeconds * 1000;
+    const resumed = this.resumedWorkloads(drain.node);
+    const moved = movers.every(({ arrived }) => arrived) && resumed.every((workload) => this.whole(workload));
+    if (moved && !drain.moved) {
+      drain.moved = true;
+      run.log.info("node-moved", `${drain.node}: ${movers.length} pods moved, every workload is whole`, {
+        node: drain.node,
+      });
+    }
+    if (!moved || !quietSince || movers.some(({ goneAt }) => goneAt === undefined)) return;
+    drain.drained = true;
+    const record = run.state.record.nodes[drain.node];
+    await run.state.saveNode(drain.node, { owners: [], moved: record?.moved ?? [], phase: "drained" });
+    const seconds = Math.round((now - drain.cordonedAt) / 1000);
+    await announce(run, {
+      event: "node-drained",
+      reason: EVENT.drained,
+      object: { kind: "Node", name: drain.node },
+      message: `Node ${drain.node} is drained: ${movers.length} pods moved in ${seconds} s, no budget was broken.`,
+      fields: { node: drain.node, pods: movers.length, seconds },
+    });
+  }
+
+  /** Controllers whose pods an interrupted run had evicted from this node. */
+  private resumedWorkloads(node: string): Workload[] {
+    const { inventory, state } = this.run;
+    const uids = new Set(state.record.nodes[node]?.owners);
+    if (uids.size === 0) return [];
+    return (["ReplicaSet", "StatefulSet"] as const).flatMap((kind) =>
+      inventory
+        .all(kind)
+        .filter(({ metadata }) => uids.has(metadata.uid))
+        .map(({ metadata: { name, namespace = "default", uid } }) => ({ kind, name, namespace, uid })),
+    );
+  }
+
+  private seeIfGone(mover: Mover, now: number): void {
+    if (mover.goneAt !== undefined) return;
+    const { name, namespace, uid } = mover.pod.metadata;
+    const current = this.run.inventory.get("Pod", name, namespace);
+    if (current?.metadata.uid === uid && !isFinished(current)) return;
+    mover.goneAt = now;
+    mover.evictedAt ??= now; // it went by itself, or by somebody else's hand
+    this.run.log.info("pod-gone", `${podName(mover.pod)} has left ${mover.pod.spec?.nodeName}`, {
+      pod: podName(mover.pod),
+      uid,
+    });
+  }
+
+  private seeIfArrived(mover: Mover, drain: NodeDrain): void {
+    if (mover.arrived || mover.evictedAt === undefined) return;
+    const { workload } = mover;
+    if (workload?.kind === "StatefulSet" && mover.goneAt === undefined) return; // same name: its successor cannot be there yet
+    if (workload === undefined && mover.goneAt === undefined) return;
+    if (workload !== undefined && !this.whole(workload)) return;
+    if (workload?.kind === "StatefulSet" && this.volumesMissing(mover, drain) !== undefined) return;
+    mover.arrived = true;
+    this.run.log.info(
+      "pod-moved",
+      `${podName(mover.pod)} is replaced; ${workload ? `${workload.kind} ${workload.name} is whole` : "it had no controller"}`,
+      {
+        pod: podName(mover.pod),
+        uid: mover.pod.metadata.uid,
+      },
+    );
+  }
+
+  private volumesMissing(mover: Mover, drain: NodeDrain): string | undefined {
+    const { inventory } = this.run;
+    const { name, namespace, uid } = mover.pod.metadata;
+    const successor = inventory.get("Pod", name, namespace);
+    if (successor === undefined || successor.metadata.uid === uid) return undefined; // scaled down: nothing takes the volume over
+    return notHandedOver(inventory, successor, drain.node);
+  }
+
+  private checkDeadlines(mover: Mover, node: string, now: number): void {
+    const { drain: limits } = this.run.config;
+    const pod = `Pod ${podName(mover.pod)} on node ${node}`;
+    const over = (since: number, seconds: number): boolean => now - since > seconds * 1000;
+    if (mover.evictedAt === undefined) {
+      if (!over(mover.waitingSince, limits.budgetTimeoutSeconds)) return;
+      const why =
+        mover.refusal ??
+        (mover.workload
+          ? `${mover.workload.kind} ${mover.workload.namespace}/${mover.workload.name} is not whole: ${whyNotWhole(this.run.inventory, mover.workload)}`
+          : "it was never asked");
+      throw new Hold(
+        `${pod} could not be evicted within ${limits.budgetTimeoutSeconds} s (rollout.drain.budgetTimeoutSeconds): ${why}. To go on: clear that, then run \`pulumi up\` again.`,
+      );
+    }
+    if (mover.goneAt === undefined) {
+      const grace =
+        mover.pod.metadata.deletionGracePeriodSeconds ?? mover.pod.spec?.terminationGracePeriodSeconds ?? 30;
+      if (!over(mover.evictedAt, grace + limits.terminationSlackSeconds)) return;
+      const held = mover.pod.metadata.finalizers?.join(", ");
+      throw new Hold(
+        `${pod} is still terminating ${Math.round((now - mover.evictedAt) / 1000)} s after its eviction (grace period ${grace} s): ` +
+          (held
+            ? `finalizer ${held} holds it. To go on: let the controller that set it finish.`
+            : `its kubelet or a volume holds it. To go on: \`kubectl describe pod -n ${mover.pod.metadata.namespace} ${mover.pod.metadata.name}\`.`) +
+          ` PatchGuard never deletes by force.`,
+      );
+    }
+    if (mover.arrived || mover.workload === undefined) return;
+    if (over(mover.goneAt, limits.podTimeoutSeconds) && !this.whole(mover.workload)) {
+      throw new Hold(
+        `${mover.workload.kind} ${mover.workload.namespace}/${mover.workload.name} was not whole ${limits.podTimeoutSeconds} s after pod ${podName(mover.pod)} left node ${node} ` +
+          `(rollout.drain.podTimeoutSeconds): ${whyNotWhole(this.run.inventory, mover.workload)}. To go on: mend that, then run \`pulumi up\` again.`,
+      );
+    }
+    if (over(mover.goneAt, limits.volumeTimeoutSeconds)) {
+      const missing = this.volumesMissing(mover, { node } as NodeDrain);
+      if (missing !== undefined)
+        throw new Hold(
+          `${missing} after ${limits.volumeTimeoutSeconds} s (rollout.drain.volumeTimeoutSeconds). To go on: look at the CSI driver's controller; PatchGuard never detaches by force.`,
+        );
+    }
+  }
+
+  /** A node that vanished in mid-drain: not our doing, and nothing left to evict there. */
+  private async lost(drain: NodeDrain): Promise<boolean> {
+    const { run } = this;
+    if (run.inventory.get("Node", drain.node) !== undefined) return false;
+    const waiting = [...drain.movers.values()].filter(({ arrived }) => !arrived);
+    for (const mover of waiting) mover.evictedAt ??= run.clock.now();
+    if (!drain.recordoned) {
+      drain.recordoned = true; // told once
+      await announce(run, {
+        event: "foreign",
+        reason: EVENT.drained,
+        object: { kind: "Node", name: drain.node },
+        message: `Node ${drain.node} vanished while it was being drained (spot reclaim, failure, or somebody's hand): its ${waiting.length} pods were not moved by PatchGuard; waiting until their workloads are whole.`,
+        warning: true,
+      });
+    }
+    await this.follow(drain);
+    return true;
+  }
+
+  private async keepCordoned(drain: NodeDrain): Promise<void> {
+    const { run } = this;
+    const node = run.inventory.get("Node", drain.node);
+    const settled = run.clock.now() - drain.cordonedAt > 1000; // the watch needs a moment to show our own write
+    if (node === undefined || !settled || node.spec?.unschedulable === true) return;
+    const object = { kind: "Node", name: drain.node, uid: node.metadata.uid };
+    if (drain.recordoned) {
+      throw new Hold(
+        `Node ${drain.node} was uncordoned by somebody else twice while it was being drained. To go on: find out who (an operator, an autoscaler), then run \`pulumi up\` again.`,
+      );
+    }
+    drain.recordoned = true;
+    await announce(run, {
+      event: "foreign",
+      reason: EVENT.draining,
+      object,
+      message: `Node ${drain.node} was uncordoned by somebody else in mid-drain; PatchGuard cordons it once more. A second time it holds.`,
+      warning: true,
+    });
+    await cordon(run, node);
+  }
+
+  /** Once a minute: who is still waiting for what. */
+  private remind(): void {
+    const { run } = this;
+    const now = run.clock.now();
+    if (now - this.remindedAt < REMIND_SECONDS * 1000) return;
+    const first = this.remindedAt === 0;
+    this.remindedAt = now;
+    if (first) return;
+    const waiting = [...this.nodes.values()]
+      .flatMap(({ movers }) => [...movers.values()])
+      .filter(({ arrived }) => !arrived);
+    for (const mover of waiting.slice(0, 5)) {
+      const what =
+        mover.refusal ??
+        (mover.workload ? whyNotWhole(run.inventory, mover.workload) : "it is still terminating");
+      run.log.warning("evict-refused", `still waiting for ${podName(mover.pod)}: ${what}`, {
+        pod: podName(mover.pod),
+      });
+    }
+  }
+}

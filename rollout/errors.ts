@@ -1,0 +1,38 @@
+/** How a handover can end other than well. The kind decides what is put back (design section 4, step 7). */
+
+/** The cluster could not be asked to change any further in time. Everything closed is reopened; green stays; resumable. */
+export class Hold extends Error {
+  override readonly name = "Hold";
+}
+
+/** A health window was breached: rollback. */
+export class Breach extends Error {
+  override readonly name = "Breach";
+}
+
+/** Pre-flight still blocks at its deadline. Nothing was touched. */
+export class Blocked extends Error {
+  override readonly name = "Blocked";
+}
+
+/** `rollout.maxDuration` was reached at a safe point: finished nodes stay finished, the next `up` goes on. */
+export class Paused extends Error {
+  override readonly name = "Paused";
+}
+
+/** The operator stopped the run (second Ctrl-C): reopen at once, then end. */
+export class Interrupted extends Error {
+  override readonly name = "Interrupted";
+}
+
+/** The engine died, or the Lease was lost: another run may be at work, so not one more write. */
+export class Abandoned extends Error {
+  override readonly name = "Abandoned";
+}
+
+/** Something is wrong that no waiting mends (wrong context, another holder of the Lease, a guard's refusal). Nothing was changed. */
+export class Refused extends Error {
+  override readonly name = "Refused";
+}
+
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

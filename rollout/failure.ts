@@ -1,0 +1,106 @@
+import { announce } from "./alert.ts";
+import { blueNodes, greenNodes, mark, poolGroups, reopenAll } from "./close.ts";
+import { Blocked, type Breach, Hold, type Interrupted, messageOf, type Paused } from "./errors.ts";
+import { freeze } from "./freeze.ts";
+import type { EventReason } from "./names.ts";
+import { EVENT, runStateName, STATE_NAMESPACE } from "./names.ts";
+import type { LogEvent } from "./log.ts";
+import type { Run } from "./run.ts";
+import type { RunRecord } from "./run-state.ts";
+import { until } from "./wait.ts";
+import { isWhole, whyNotWhole, type Workload } from "./whole.ts";
+
+async function tell(run: Run, event: LogEvent, reason: EventReason, message: string): Promise<void> {
+  const object = { kind: "ConfigMap", namespace: STATE_NAMESPACE, name: runStateName(run.target.pool) };
+  await announce(run, { event, reason, object, message, warning: true, fields: { pool: run.target.pool } });
+}
+
+/** Nothing begun, nothing to record: a hold before the first act leaves no trace. */
+async function record(run: Run, phase: RunRecord["phase"], why: string): Promise<void> {
+  if (Object.keys(run.state.record.nodes).length === 0) return;
+  await run.state.save({ phase, why });
+}
+
+/** Could not move on: everything closed is reopened, green stays, the next `up` resumes. */
+export async function hold(run: Run, error: Error): Promise<Error> {
+  await reopenAll(run);
+  await record(run, "held", error.message);
+  if (error instanceof Blocked) return error; // nothing was touched, and the pause was told
+  await tell(run, "hold", EVENT.held, `handover of pool ${run.target.pool} holds: ${error.message}`);
+  return error instanceof Hold ? error : new Hold(error.message, { cause: error });
+}
+
+/** The operator's stop: reopen, end. The node in hand comes first, since there may be little time. */
+export async function interrupt(run: Run, error: Interrupted): Promise<Error> {
+  await reopenAll(run);
+  await record(run, "interrupted", error.message);
+  await tell(
+    run,
+    "interrupt",
+    EVENT.held,
+    `handover of pool ${run.target.pool} was interrupted and reopened what it had closed. Run \`pulumi up\` to go on.`,
+  );
+  return error;
+}
+
+/** Finished nodes stay finished and closed, so that the next `up` goes on where this one stopped. */
+export async function pause(run: Run, error: Paused): Promise<Error> {
+  await record(run, "paused", error.message);
+  await tell(run, "pause", EVENT.paused, error.message);
+  return error;
+}
+
+/**
+ * A health window was breached. Blue serves again first, then green is closed to new pods (marked as ours) and frozen; pods that
+ * moved stay where they are. Waits until every workload is whole.
+ */
+export async function rollback(run: Run, breach: Breach): Promise<Error> {
+  await tell(
+    run,
+    "rollback",
+    EVENT.rolledBack,
+    `rolling pool ${run.target.pool} back to blue: ${breach.message}`,
+  );
+  await reopenAll(run, ["blue", "later"]);
+  for (const group of (await poolGroups(run.cloud, run.target, blueNodes(run))).green)
+    await freeze(run.cloud, group, "rolled-back");
+  for (const node of greenNodes(run)) await mark(run, node, "rolled-back", ["taint"], "NoSchedule");
+  await record(run, "rolled-back", breach.message);
+  await wholeAgain(run, breach);
+  return breach;
+}
+
+/** @throws Error naming the workloads that did not come back: a second failure is reported, not hidden. */
+async function wholeAgain(run: Run, breach: Breach): Promise<void> {
+  const uids = new Set(Object.values(run.state.record.nodes).flatMap(({ owners }) => owners));
+  const missing = (): Workload[] =>
+    (["ReplicaSet", "StatefulSet"] as const).flatMap((kind) =>
+      run.inventory
+        .all(kind)
+        .filter(({ metadata }) => uids.has(metadata.uid))
+        .map(({ metadata: { name, namespace = "default", uid } }) => ({ kind, name, namespace, uid }))
+        .filter(
+          (workload) =>
+            !isWhole(run.inventory, workload, run.state.record.missingBefore, new Set(), run.clock.now()),
+        ),
+    );
+  const names = (): string =>
+    missing()
+      .map((it) => `${it.kind} ${it.namespace}/${it.name} (${whyNotWhole(run.inventory, it)})`)
+      .join("; ");
+  try {
+    await until(
+      {
+        clock: run.clock,
+        signal: run.signal,
+        wakes: run.inventory,
+        timeoutSeconds: run.config.drain.podTimeoutSeconds,
+        late: () => new Error(`blue is open again and green is closed, but not whole: ${names()}`),
+      },
+      () => (missing().length === 0 ? true : undefined),
+    );
+  } catch (error) {
+    run.log.error("rollback", messageOf(error));
+    breach.message += ` — rolled back, ${messageOf(error)}`;
+  }
+}

@@ -1,0 +1,231 @@
+import { announce } from "./alert.ts";
+import { blueNodes, closeBlue, reopenAll } from "./close.ts";
+import { Drainer } from "./drain.ts";
+import { Abandoned, Breach, Hold, Interrupted, messageOf, Paused } from "./errors.ts";
+import { hold, interrupt, pause, rollback } from "./failure.ts";
+import { greenReady, openGreen, protectGreen } from "./green.ts";
+import { healthWindow } from "./health.ts";
+import { Inventory } from "./inventory.ts";
+import { takeLease } from "./lease.ts";
+import { EVENT, runStateName, STATE_NAMESPACE } from "./names.ts";
+import { nodeOrder } from "./order.ts";
+import { isCordonedByUs } from "./ownership.ts";
+import { workloadPodsOn } from "./pods.ts";
+import { passPreflight } from "./preflight.ts";
+import { type Job, mayAct, type Run } from "./run.ts";
+import { type RunRecord, RunState } from "./run-state.ts";
+import { Relief } from "./relief.ts";
+import { imageText } from "./target.ts";
+import { type Proof, verify } from "./verify.ts";
+import { until } from "./wait.ts";
+import { missingReplicas } from "./whole.ts";
+
+/** What a handover that succeeded leaves behind. */
+export interface Outcome {
+  proof: Proof;
+  /** Blue nodes that were emptied in this run or an earlier one that it resumed. */
+  nodes: number;
+  /** Pods that were moved, by all runs of this handover. */
+  pods: number;
+  seconds: number;
+}
+
+/**
+ * Moves a pool from blue to green: design section 4, step by step. Level-triggered: what an earlier run has done already is seen
+ * in the cluster and not done again.
+ * @throws Blocked, Hold, Breach, Paused, Interrupted, Abandoned, Refused (errors.ts says what each has put back).
+ */
+export async function handover(job: Job): Promise<Outcome> {
+  const stop = new AbortController();
+  const forward = (): void => stop.abort(job.signal.reason);
+  job.signal.addEventListener("abort", forward, { once: true });
+  if (job.signal.aborted) forward();
+  const { cluster, clock, log } = job;
+
+  const lease = await takeLease(
+    cluster,
+    clock,
+    log,
+    { stack: job.stack, run: job.runId },
+    job.config.lease,
+    (reason) => stop.abort(reason),
+  );
+  let inventory: Inventory | undefined;
+  try {
+    inventory = await Inventory.open(cluster);
+    const state = await RunState.load(cluster, job.target.pool, freshRecord(job));
+    const run: Run = { ...job, signal: stop.signal, inventory, lease, state, startedAt: clock.now() };
+    try {
+      return await steps(run);
+    } catch (error) {
+      throw await putBack(run, stop.signal.aborted ? stop.signal.reason : error);
+    }
+  } finally {
+    inventory?.close();
+    await lease.release();
+    job.signal.removeEventListener("abort", forward);
+  }
+}
+
+async function steps(run: Run): Promise<Outcome> {
+  const { target, log, state } = run;
+  log.info(
+    "start",
+    `handover of pool ${target.pool} to generation ${target.generation} (${imageText(target.image)})`,
+    {
+      blue: blueNodes(run).map(({ metadata }) => metadata.name),
+      resumed: state.record.phase !== "moving" || Object.keys(state.record.nodes).length > 0,
+    },
+  );
+  await passPreflight(run, run.inventory, resumable(state.record));
+  await openGreen(run);
+  await greenReady(run);
+  if (blueNodes(run).length > 0) {
+    await protectGreen(run);
+    await recordBaseline(run);
+    await closeBlue(run);
+    await moveAll(run);
+  } else {
+    await closeBlue(run); // groups of other generations may be there without a node: they must not launch one
+  }
+  const proof = await verify(run);
+  return finish(run, proof);
+}
+
+/** Who was short of replicas before we moved anything; on a resume the first account stands. */
+async function recordBaseline(run: Run): Promise<void> {
+  mayAct(run);
+  const { state, inventory } = run;
+  const pods = blueNodes(run).flatMap((node) => workloadPodsOn(inventory, node.metadata.name));
+  const begun = Object.keys(state.record.nodes).length > 0;
+  const missingBefore = begun
+    ? state.record.missingBefore
+    : missingReplicas(inventory, pods, run.clock.now());
+  await state.save({ phase: "moving", missingBefore });
+}
+
+async function moveAll(run: Run): Promise<void> {
+  const { log, state, config } = run;
+  const drainer = new Drainer(run);
+  const order = nodeOrder(
+    run,
+    blueNodes(run).filter((node) => !isFinished(run, node.metadata.name)),
+  );
+  const total = blueNodes(run).length;
+  log.info(
+    "order",
+    `${order.length} of ${total} nodes to drain: ${order.map(({ node }) => node.metadata.name).join(", ") || "none"}`,
+    {
+      order: order.map(({ node, why }) => ({ node: node.metadata.name, why })),
+    },
+  );
+  const windows = config.health.windowSeconds > 0;
+  for (const { node } of order) {
+    const name = node.metadata.name;
+    stopAtLimit(run, total);
+    await drainer.begin(node);
+    await move(run, drainer, () => (windows ? drainer.isDrained(name) : drainer.isMoved(name)));
+    await healthWindow(run, name, drainer.workloadsMovedFrom(name));
+  }
+  await move(run, drainer, () => drainer.allDrained());
+  const excluded = order.flatMap(({ node }) => drainer.excludedOn(node.metadata.name));
+  if (excluded.length > 0) {
+    throw new Hold(
+      `${excluded.length} pods that rollout.drain.podSelector leaves out are still on blue (${excluded
+        .slice(0, 3)
+        .map(({ metadata, spec }) => `${metadata.namespace}/${metadata.name} on ${spec?.nodeName}`)
+        .join(", ")}). ` + `To go on: move them yourself, then run \`pulumi up\` again.`,
+    );
+  }
+  log.info("order", `all ${total} blue nodes are drained`, { nodes: Object.keys(state.record.nodes) });
+}
+
+/** Already emptied by an earlier run, and still closed: not drained again. */
+function isFinished(run: Run, name: string): boolean {
+  const node = run.inventory.get("Node", name);
+  if (node === undefined || !isCordonedByUs(node) || run.state.record.nodes[name]?.phase !== "drained")
+    return false;
+  return workloadPodsOn(run.inventory, name).length === 0;
+}
+
+/** Drain passes, one after each change of the cluster, until `done`; the drain's own deadlines end it otherwise. */
+async function move(run: Run, drainer: Drainer, done: () => boolean): Promise<void> {
+  const relief = new Relief(run);
+  await until(
+    {
+      clock: run.clock,
+      signal: run.signal,
+      wakes: run.inventory,
+      timeoutSeconds: Number.MAX_SAFE_INTEGER / 1000, // every mover has a deadline of its own (drain.ts)
+      late: () => new Hold("unreachable"),
+    },
+    async () => {
+      mayAct(run);
+      await drainer.pass();
+      await relief.look();
+      return done() ? true : undefined;
+    },
+  );
+}
+
+/** @throws Paused when `rollout.maxDurationSeconds` is over; called only between nodes. */
+function stopAtLimit(run: Run, total: number): void {
+  const limit = run.config.maxDurationSeconds;
+  if (limit === undefined || run.clock.now() - run.startedAt < limit * 1000) return;
+  const done = Object.values(run.state.record.nodes).filter(({ phase }) => phase === "drained").length;
+  throw new Paused(
+    `handover of pool ${run.target.pool} paused after ${limit} s (rollout.maxDurationSeconds), ${done} of ${total} nodes: run \`pulumi up\` again to go on from there.`,
+  );
+}
+
+async function finish(run: Run, proof: Proof): Promise<Outcome> {
+  const { state, target, clock } = run;
+  mayAct(run);
+  await reopenAll(run, ["green"]);
+  const nodes = Object.keys(state.record.nodes).length;
+  const pods = Object.values(state.record.nodes).reduce((sum, { moved }) => sum + moved.length, 0);
+  const seconds = Math.round((clock.now() - run.startedAt) / 1000);
+  await state.save({ phase: "succeeded", finishedAt: new Date(clock.now()).toISOString() });
+  const adopted =
+    proof.adopted.length > 0
+      ? ` Groups that PatchGuard did not create stay, closed, for you to delete: ${proof.adopted.join(", ")}.`
+      : "";
+  await announce(run, {
+    event: "finish",
+    reason: EVENT.succeeded,
+    object: { kind: "ConfigMap", namespace: STATE_NAMESPACE, name: runStateName(target.pool) },
+    message: `pool ${target.pool} is on ${proof.image}: ${pods} pods moved off ${nodes} nodes, ${proof.nodes.length} green nodes and ${proof.templates.length} templates proven.${adopted}`,
+    fields: { proof, nodes, pods, seconds },
+  });
+  return { proof, nodes, pods, seconds };
+}
+
+/** Puts back what the kind of failure asks for. @returns the error to end the update with. */
+async function putBack(run: Run, error: unknown): Promise<Error> {
+  if (error instanceof Abandoned) return error; // not one more write
+  try {
+    if (error instanceof Interrupted) return await interrupt(run, error);
+    if (error instanceof Paused) return await pause(run, error);
+    if (error instanceof Breach) return await rollback(run, error);
+    return await hold(run, error instanceof Error ? error : new Error(messageOf(error)));
+  } catch (second) {
+    run.log.error("error", `putting back failed: ${messageOf(second)}`);
+    return new AggregateError(
+      [error, second],
+      `${messageOf(error)} — and putting back failed: ${messageOf(second)}. Run \`npm run restore -- --stack …\`.`,
+    );
+  }
+}
+
+const resumable = (record: RunRecord): RunRecord | undefined =>
+  Object.keys(record.nodes).length > 0 ? record : undefined;
+
+const freshRecord = (job: Job): RunRecord => ({
+  version: 1,
+  stack: job.stack,
+  generation: job.target.generation,
+  phase: "moving",
+  startedAt: new Date(job.clock.now()).toISOString(),
+  nodes: {},
+  missingBefore: {},
+});

@@ -1,0 +1,76 @@
+import type { Pod } from "./cluster/types.ts";
+import type { Inventory } from "./inventory.ts";
+import { controllerOf } from "./inventory.ts";
+import { matches, parseSelector } from "./selectors.ts";
+
+/** What a drain does with a pod. The order of the rules is kubectl drain's (k8s.io/kubectl pkg/drain/filters.go). */
+export type PodVerdict =
+  | { action: "evict" }
+  /** Stays, and does not count: DaemonSet, mirror, finished. */
+  | { action: "ignore"; why: "daemonset" | "mirror" | "finished" }
+  /** Stays although it is a workload pod: the operator's pod selector leaves it out. */
+  | { action: "excluded" }
+  /** May not be evicted without the operator's word. */
+  | { action: "refuse"; rule: "unmanaged-pod" | "empty-dir"; why: string; fix: string };
+
+/** The part of `rollout.drain` that decides about a pod. */
+export interface PodRules {
+  podSelector?: string | undefined;
+  unmanagedPods?: string | undefined;
+  deleteEmptyDirData: boolean;
+}
+
+const MIRROR = "kubernetes.io/config.mirror";
+
+export const isFinished = (pod: Pod): boolean =>
+  pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
+
+export const isTerminating = (pod: Pod): boolean => pod.metadata.deletionTimestamp !== undefined;
+
+export const isPodReady = (pod: Pod): boolean =>
+  !isTerminating(pod) &&
+  (pod.status?.conditions ?? []).some(({ type, status }) => type === "Ready" && status === "True");
+
+export const podName = (pod: Pod): string => `${pod.metadata.namespace ?? "default"}/${pod.metadata.name}`;
+
+/** Workload pod (design section 1): not finished, not of a DaemonSet, not a mirror pod. */
+export const isWorkload = (pod: Pod): boolean =>
+  !isFinished(pod) &&
+  pod.metadata.annotations?.[MIRROR] === undefined &&
+  controllerOf(pod)?.kind !== "DaemonSet";
+
+export function judgePod(pod: Pod, rules: PodRules): PodVerdict {
+  if (pod.metadata.annotations?.[MIRROR] !== undefined) return { action: "ignore", why: "mirror" };
+  if (isFinished(pod)) return { action: "ignore", why: "finished" };
+  if (controllerOf(pod)?.kind === "DaemonSet") return { action: "ignore", why: "daemonset" };
+  if (rules.podSelector !== undefined && !matches(parseSelector(rules.podSelector), pod.metadata.labels)) {
+    return { action: "excluded" };
+  }
+  if (controllerOf(pod) === undefined && !consented(rules.unmanagedPods, pod)) {
+    return {
+      action: "refuse",
+      rule: "unmanaged-pod",
+      why: "no controller would start this pod again after an eviction",
+      fix: "delete or move it yourself, or name it in rollout.drain.unmanagedPods (a label selector)",
+    };
+  }
+  const volumes = (pod.spec?.volumes ?? []).filter(({ emptyDir }) => emptyDir !== undefined);
+  if (volumes.length > 0 && !rules.deleteEmptyDirData) {
+    return {
+      action: "refuse",
+      rule: "empty-dir",
+      why: `its emptyDir volume ${volumes.map(({ name }) => name).join(", ")} is lost when it moves`,
+      fix: "set rollout.drain.deleteEmptyDirData: true once no data lives only there",
+    };
+  }
+  return { action: "evict" };
+}
+
+const consented = (selector: string | undefined, pod: Pod): boolean =>
+  selector !== undefined && matches(parseSelector(selector), pod.metadata.labels);
+
+/** The workload pods on a node, in a stable order. */
+export const workloadPodsOn = (inventory: Inventory, node: string): Pod[] =>
+  inventory.podsOn(node).filter(isWorkload).toSorted(byName);
+
+export const byName = (a: Pod, b: Pod): number => podName(a).localeCompare(podName(b));

@@ -1,0 +1,90 @@
+import { ApiError, type Cluster } from "./cluster/cluster.ts";
+import { runStateName, STATE_NAMESPACE } from "./names.ts";
+
+/** What happened to one blue node. `in-hand`: evictions may have begun. `drained`: empty, proven. */
+export interface NodeRecord {
+  phase: "in-hand" | "drained";
+  /** UIDs of the pods that this run set out to evict. */
+  moved: string[];
+  /** UIDs of the controllers of those pods: on a resume their missing replicas are our own doing. */
+  owners: string[];
+}
+
+/** A pool's run state (ConfigMap kube-system/patchguard-<pool>): what the next `up` resumes from. */
+export interface RunRecord {
+  /** Layout of this record. */
+  version: 1;
+  stack: string;
+  /** The generation moved to. */
+  generation: string;
+  phase: "moving" | "held" | "rolled-back" | "paused" | "interrupted" | "succeeded";
+  startedAt: string;
+  finishedAt?: string;
+  /** Why it did not succeed. */
+  why?: string;
+  nodes: Record<string, NodeRecord>;
+  /** Replicas that a controller (by UID) lacked before anything was moved: not ours to wait for. */
+  missingBefore: Record<string, number>;
+}
+
+/** The run state, written before each act. One writer at a time: the holder of the Lease. */
+export class RunState {
+  record: RunRecord;
+  private readonly cluster: Cluster;
+  private readonly pool: string;
+  private exists: boolean;
+
+  private constructor(cluster: Cluster, pool: string, record: RunRecord, exists: boolean) {
+    this.cluster = cluster;
+    this.pool = pool;
+    this.record = record;
+    this.exists = exists;
+  }
+
+  /** Reads the pool's record. One of another generation, or of a finished run, is replaced when the first act is recorded. */
+  static async load(cluster: Cluster, pool: string, fresh: RunRecord): Promise<RunState> {
+    const old = await readRecord(cluster, pool);
+    const goesOn =
+      old?.generation === fresh.generation && old.phase !== "succeeded" && old.phase !== "rolled-back";
+    return new RunState(cluster, pool, goesOn ? { ...old, stack: fresh.stack } : fresh, old !== undefined);
+  }
+
+  async save(change: Partial<RunRecord> = {}): Promise<void> {
+    this.record = { ...this.record, ...change };
+    const data = { record: JSON.stringify(this.record) };
+    const name = runStateName(this.pool);
+    if (!this.exists) {
+      try {
+        await this.cluster.create("ConfigMap", { metadata: { name, namespace: STATE_NAMESPACE }, data });
+        this.exists = true;
+        return;
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.status !== 409) throw error;
+        this.exists = true;
+      }
+    }
+    await this.cluster.patch("ConfigMap", name, STATE_NAMESPACE, { data });
+  }
+
+  async saveNode(node: string, record: NodeRecord): Promise<void> {
+    await this.save({ nodes: { ...this.record.nodes, [node]: record } });
+  }
+}
+
+/** @throws Error when the ConfigMap holds something else: a newer PatchGuard's record, or a hand's edit. */
+export async function readRecord(cluster: Cluster, pool: string): Promise<RunRecord | undefined> {
+  const name = runStateName(pool);
+  const map = await cluster.get("ConfigMap", name, STATE_NAMESPACE);
+  const text = map?.data?.["record"];
+  if (text === undefined) return undefined;
+  try {
+    const record = JSON.parse(text) as RunRecord;
+    if (record.version === 1) return record;
+  } catch {
+    // falls through to the one error for all that is not a record
+  }
+  throw new Error(
+    `ConfigMap ${STATE_NAMESPACE}/${name} holds no run state that this version of PatchGuard reads. ` +
+      `Look at its data.record; if no handover is under way, delete it and run again.`,
+  );
+}

@@ -1,0 +1,42 @@
+import type { Clock } from "./clock.ts";
+import type { Cloud } from "./cloud/cloud.ts";
+import type { Cluster } from "./cluster/cluster.ts";
+import type { RolloutConfig } from "./config/index.ts";
+import type { Inventory } from "./inventory.ts";
+import type { HeldLease } from "./lease.ts";
+import type { RunLog } from "./log.ts";
+import type { RunState } from "./run-state.ts";
+import type { Target } from "./target.ts";
+
+/** The outside world and the orders: what a handover or a gate is given. */
+export interface Job {
+  target: Target;
+  /** Other pools of the stack, still to come: their blue nodes are marked so that free pods do not move twice. */
+  later: Target[];
+  config: RolloutConfig;
+  /** `<project>/<stack>`: the part of the Lease holder's name that stays the same from run to run. */
+  stack: string;
+  /** Identifies this process. */
+  runId: string;
+  cluster: Cluster;
+  cloud: Cloud;
+  clock: Clock;
+  log: RunLog;
+  /** Aborted with Interrupted (the operator's wish) or Abandoned (the engine died). */
+  signal: AbortSignal;
+}
+
+/** A handover under way. */
+export interface Run extends Job {
+  inventory: Inventory;
+  lease: HeldLease;
+  state: RunState;
+  /** Milliseconds of the clock at which the handover began. */
+  startedAt: number;
+}
+
+/** @throws the reason when the run was told to stop, or the Lease is no longer ours. Every eviction and every closing stands behind it. */
+export function mayAct(run: Run): void {
+  run.signal.throwIfAborted();
+  run.lease.assertHeld();
+}

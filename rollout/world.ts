@@ -1,0 +1,43 @@
+import { createAwsCloud } from "./cloud/aws.ts";
+import type { Cloud } from "./cloud/cloud.ts";
+import { createCluster } from "./cluster/client.ts";
+import type { Cluster } from "./cluster/cluster.ts";
+import { explain } from "./cluster/explain.ts";
+import { connect, type ConnectTarget } from "./cluster/kubeconfig.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { DEFAULTS } from "./names.ts";
+
+/** Where a cluster is: references only, never credentials (it stands in Pulumi's state). */
+export type ClusterRef = ConnectTarget;
+
+export interface World {
+  cluster: Cluster;
+  cloud: Cloud;
+  clock: Clock;
+}
+
+/** Deadline of one change in the cloud (EKS takes minutes to change a group's sizes). */
+const CLOUD_TIMEOUT_SECONDS = 900;
+
+export const USER_AGENT = "patchguard/0.1.0";
+
+/** Connects to the cluster and its cloud. @throws Error with one line that says what is wrong with the access. */
+export async function openWorld(ref: ClusterRef): Promise<World> {
+  try {
+    const config = await connect(ref);
+    const cluster = createCluster(config, {
+      requestTimeoutSeconds: DEFAULTS.requestTimeoutSeconds,
+      userAgent: USER_AGENT,
+      clock: systemClock,
+    });
+    const cloud = createAwsCloud({
+      region: "region" in ref && ref.region !== undefined ? ref.region : "",
+      clusterName: ref.name,
+      clock: systemClock,
+      cloudTimeoutSeconds: CLOUD_TIMEOUT_SECONDS,
+    });
+    return { cluster, cloud, clock: systemClock };
+  } catch (error) {
+    throw new Error(explain(error), { cause: error });
+  }
+}
