@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { isSpent, judgeBudget, zeroByDesign } from "../../../rollout/budgets.ts";
+import type { PodDisruptionBudget } from "../../../rollout/cluster/types.ts";
+import { readOwnership, writeOwnership } from "../../../rollout/freeze.ts";
+import { rollingChanges } from "../../../rollout/guards.ts";
+import { judgePod } from "../../../rollout/pods.ts";
+import { matches, parseSelector } from "../../../rollout/selectors.ts";
+import { budget, pod } from "./builders.ts";
+
+describe("label selectors", () => {
+  const table: [string, Record<string, string>, boolean][] = [
+    ["role!=critical", {}, true],
+    ["role!=critical", { role: "critical" }, false],
+    ["app=web", { app: "web" }, true],
+    ["app==web,tier=a", { app: "web" }, false],
+    ["tier in (a, b)", { tier: "b" }, true],
+    ["tier notin (a,b),app", { app: "x" }, true],
+    ["!legacy", { legacy: "" }, false],
+    ["", { any: "thing" }, true],
+  ];
+  for (const [text, labels, expected] of table) {
+    it(`"${text}" ${expected ? "matches" : "does not match"} ${JSON.stringify(labels)}`, () => {
+      assert.equal(matches(parseSelector(text), labels), expected);
+    });
+  }
+  it("names the part that is no selector", () =>
+    assert.throws(() => parseSelector("app=web,=x"), /"=x" is not a label selector/));
+  it("matches nothing without a selector (policy/v1: absent is not empty)", () =>
+    assert.equal(matches(undefined, {}), false));
+});
+
+describe("what a drain does with a pod", () => {
+  const rules = { deleteEmptyDirData: false };
+  const emptyDir = { spec: { volumes: [{ name: "scratch", emptyDir: {} }] } };
+  const table: [string, ReturnType<typeof pod>, Parameters<typeof judgePod>[1], string][] = [
+    ["a ReplicaSet's pod", pod("a"), rules, "evict"],
+    ["a DaemonSet's pod", pod("a", { owner: "DaemonSet" }), rules, "ignore"],
+    [
+      "a mirror pod",
+      pod("a", {
+        owner: "",
+        metadata: { name: "a", uid: "u", annotations: { "kubernetes.io/config.mirror": "x" } },
+      }),
+      rules,
+      "ignore",
+    ],
+    [
+      "a finished pod without a controller",
+      pod("a", { owner: "", status: { phase: "Succeeded" } }),
+      rules,
+      "ignore",
+    ],
+    ["a pod without a controller", pod("a", { owner: "" }), rules, "refuse"],
+    [
+      "the same with consent",
+      pod("a", { owner: "", labels: { app: "tool" } }),
+      { ...rules, unmanagedPods: "app=tool" },
+      "evict",
+    ],
+    ["a pod with an emptyDir", pod("a", emptyDir), rules, "refuse"],
+    ["the same with consent", pod("a", emptyDir), { deleteEmptyDirData: true }, "evict"],
+    ["a DaemonSet's pod with an emptyDir", pod("a", { owner: "DaemonSet", ...emptyDir }), rules, "ignore"],
+    [
+      "a pod that the selector leaves out",
+      pod("a", { labels: { role: "critical" } }),
+      { ...rules, podSelector: "role!=critical" },
+      "excluded",
+    ],
+    [
+      "a pod that it covers",
+      pod("a", { labels: { role: "web" } }),
+      { ...rules, podSelector: "role!=critical" },
+      "evict",
+    ],
+  ];
+  for (const [what, it_, given, expected] of table) {
+    it(`${what}: ${expected}`, () => assert.equal(judgePod(it_, given).action, expected));
+  }
+});
+
+describe("budgets in pre-flight", () => {
+  const none = { byDesign: [], exceptions: [] };
+  const status = (change: object): Partial<PodDisruptionBudget> => ({
+    status: { ...budget("x").status, ...change },
+  });
+  it("has nothing to say about a budget with room, or over no pods", () => {
+    assert.equal(judgeBudget(budget("web", status({ disruptionsAllowed: 1 })), none, 0), undefined);
+    assert.equal(judgeBudget(budget("web", status({ expectedPods: 0 })), none, 0), undefined);
+    assert.equal(isSpent(budget("web")), true);
+  });
+  it("blocks on a spent budget and names namespace, name, numbers and the next step", () => {
+    const finding = judgeBudget(budget("web"), none, 0);
+    assert.equal(finding?.severity, "block");
+    assert.deepEqual(
+      { namespace: finding.object.namespace, name: finding.object.name },
+      { namespace: "shop", name: "web" },
+    );
+    assert.match(
+      finding.why,
+      /0 disruptions: needs 2 healthy and has 2 of 3; 1 of its pods is not healthy \(minAvailable 2\)/,
+    );
+    assert.match(finding.fix, /kubectl -n shop get pods/);
+  });
+  it("tells a budget that can never allow one from one whose pods are ill", () => {
+    const never = judgeBudget(
+      budget("web", { ...status({ currentHealthy: 3, desiredHealthy: 3 }) }),
+      none,
+      0,
+    );
+    assert.match(never?.why ?? "", /all pods are healthy, so it can never allow one/);
+    assert.match(never?.fix ?? "", /maxUnavailable: 1/);
+  });
+  it("tells a stale status", () => {
+    const stale = judgeBudget(budget("web", { ...status({ observedGeneration: 0 }) }), none, 0);
+    assert.match(stale?.why ?? "", /status is older than its spec/);
+  });
+  it("warns about zeros by design", () => {
+    const primary = budget("db-primary", { labels: { "cnpg.io/cluster": "db" } });
+    assert.equal(judgeBudget(primary, none, 0)?.severity, "warning");
+    assert.equal(
+      judgeBudget(budget("web"), { ...none, byDesign: [{ namespace: "shop", name: "web" }] }, 0)?.severity,
+      "warning",
+    );
+    assert.equal(zeroByDesign(budget("db-primary"), []), undefined); // the name alone proves nothing
+  });
+  it("accepts an exception until its day is over", () => {
+    const rules = {
+      ...none,
+      exceptions: [{ namespace: "shop", name: "web", reason: "frozen for the audit", until: "2026-12-01" }],
+    };
+    assert.equal(judgeBudget(budget("web"), rules, Date.parse("2026-12-01T23:59:59Z"))?.severity, "warning");
+    assert.equal(judgeBudget(budget("web"), rules, Date.parse("2026-12-02T00:00:01Z"))?.severity, "block");
+  });
+});
+
+describe("the ownership tag of a group", () => {
+  it("comes back as it was written, in characters that a cloud tag allows", () => {
+    const before = { role: "blue", min: 2, max: 6, suspended: ["AZRebalance", "Terminate"] } as const;
+    const text = writeOwnership({ ...before, suspended: [...before.suspended] });
+    assert.match(text, /^[A-Za-z0-9 +=._:/@-]{1,256}$/);
+    assert.deepEqual(readOwnership(text), before);
+    assert.deepEqual(readOwnership(writeOwnership({ ...before, suspended: [] }))?.suspended, []);
+  });
+  it("is nobody's when it reads otherwise", () => assert.equal(readOwnership("kept by hand"), undefined));
+});
+
+describe("changes that would roll a group's nodes", () => {
+  const before = {
+    nodeGroupName: "g",
+    scalingConfig: { minSize: 1, maxSize: 3, desiredSize: 2 },
+    launchTemplate: { id: "lt-1", version: "1" },
+    tags: { a: "b" },
+  };
+  const table: [string, object, string[]][] = [
+    ["nothing", {}, []],
+    ["sizes and tags", { scalingConfig: { minSize: 1, maxSize: 9 }, tags: {} }, []],
+    ["the template's version", { launchTemplate: { id: "lt-1", version: "2" } }, ["launchTemplate"]],
+    ["key order only", { launchTemplate: { version: "1", id: "lt-1" } }, []],
+    ["a release and labels", { releaseVersion: "x", labels: { a: "b" } }, ["labels", "releaseVersion"]],
+  ];
+  for (const [what, change, expected] of table) {
+    it(`${what}: ${expected.join(", ") || "none"}`, () =>
+      assert.deepEqual(rollingChanges(before, { ...before, ...change }), expected));
+  }
+});
