@@ -55,7 +55,7 @@ export function fromApi(fields: Fields, answer: unknown, style: Style): Values {
 function valueFromApi(property: Property, value: unknown, style: Style): unknown {
   switch (property.kind) {
     case "string":
-      return typeof value === "object" ? JSON.stringify(value) : String(value);
+      return typeof value === "string" ? value : JSON.stringify(value);
     case "boolean-text":
       return String(value);
     case "tags":

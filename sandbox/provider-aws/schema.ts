@@ -122,7 +122,11 @@ function checkValue(
   };
   switch (property.kind) {
     case "string":
-      return typeof value === "object" ? wrong("a string") : String(value);
+      return typeof value === "string"
+        ? value
+        : typeof value === "object"
+          ? wrong("a string")
+          : JSON.stringify(value);
     case "json":
       return typeof value === "string" ? value : JSON.stringify(value);
     case "number":

@@ -12,11 +12,7 @@ import {
   SuspendProcessesCommand,
   UpdateAutoScalingGroupCommand,
 } from "@aws-sdk/client-auto-scaling";
-import type {
-  AutoScalingGroup,
-  CreateAutoScalingGroupCommandInput,
-  UpdateAutoScalingGroupCommandInput,
-} from "@aws-sdk/client-auto-scaling";
+import type { AutoScalingGroup, CreateAutoScalingGroupCommandInput } from "@aws-sdk/client-auto-scaling";
 import { fromApi, oneReference, toApi } from "../codec.ts";
 import { ifExists } from "../errors.ts";
 import type { Context, ResourceType } from "../resource-type.ts";
@@ -202,6 +198,8 @@ export const autoScalingGroup: ResourceType = {
       },
       "pascal",
     );
+    // As the real provider: the API's own default is no setting of the program.
+    if (group.TerminationPolicies?.join() === "Default") delete state.terminationPolicies;
     return {
       ...state,
       suspendedProcesses: (group.SuspendedProcesses ?? []).map((p) => p.ProcessName),

@@ -6,9 +6,9 @@ import {
   DeleteTagsCommand,
   DescribeLaunchTemplatesCommand,
   DescribeLaunchTemplateVersionsCommand,
+  DescribeTagsCommand,
   ModifyLaunchTemplateCommand,
 } from "@aws-sdk/client-ec2";
-import type { RequestLaunchTemplateData } from "@aws-sdk/client-ec2";
 import { fromApi, mapChanges, toApi } from "../codec.ts";
 import { ifExists } from "../errors.ts";
 import type { Context, ResourceType } from "../resource-type.ts";
@@ -109,6 +109,10 @@ const latest = async ({ aws }: Context, id: string): Promise<Values | undefined>
       Versions: [String(template.LatestVersionNumber)],
     }),
   );
+  // moto's template answers with the tags it was created with; DescribeTags knows the current ones.
+  const told = await aws.ec2.send(
+    new DescribeTagsCommand({ Filters: [{ Name: "resource-id", Values: [id] }] }),
+  );
   const version = versions.LaunchTemplateVersions?.[0];
   const data = fromApi(DATA, version?.LaunchTemplateData, "pascal");
   // The template's own tags are no part of what it launches; moto records them there.
@@ -122,7 +126,7 @@ const latest = async ({ aws }: Context, id: string): Promise<Values | undefined>
     description: version?.VersionDescription ?? "",
     defaultVersion: template.DefaultVersionNumber,
     latestVersion: template.LatestVersionNumber,
-    tags: Object.fromEntries((template.Tags ?? []).map((t) => [t.Key ?? "", t.Value ?? ""])),
+    tags: Object.fromEntries((told.Tags ?? []).map((t) => [t.Key ?? "", t.Value ?? ""])),
     arn: `arn:aws:ec2:${aws.region}:123456789012:launch-template/${id}`,
   };
 };

@@ -78,6 +78,9 @@ const INPUTS: Fields = {
   forceUpdateVersion: boolean({ keep: true }),
 };
 
+/** moto gives every group without remoteAccess this key; EKS gives none. */
+const MOTO_KEY = "eksKeypair";
+
 interface Names {
   clusterName: string;
   nodegroupName: string;
@@ -195,8 +198,10 @@ export const nodeGroup: ResourceType = {
   async read(context, id) {
     const group = await describe(context, parse(id));
     if (!group || group.status === "DELETING") return undefined;
+    const state = fromApi(INPUTS, group, "camel");
+    if (group.remoteAccess?.ec2SshKey === MOTO_KEY) delete state.remoteAccess;
     return {
-      ...fromApi(INPUTS, group, "camel"),
+      ...state,
       arn: group.nodegroupArn,
       status: group.status,
       resources: [

@@ -9,10 +9,7 @@ import {
   ModifyTargetGroupCommand,
   RemoveTagsCommand,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
-import type {
-  CreateTargetGroupCommandInput,
-  ModifyTargetGroupCommandInput,
-} from "@aws-sdk/client-elastic-load-balancing-v2";
+import type { CreateTargetGroupCommandInput } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { fromApi, mapChanges, toApi } from "../codec.ts";
 import { ifExists } from "../errors.ts";
 import type { ResourceType } from "../resource-type.ts";
