@@ -1,0 +1,92 @@
+import { z } from "zod";
+import { DEFAULTS } from "../names.ts";
+import { dnsLabel, flag, labelSelector, nonEmpty, seconds } from "./fields.ts";
+
+/** `patchguard:rollout`: how a handover goes. Every field is optional; times are whole seconds. */
+
+const namespaced = { namespace: dnsLabel(63), name: nonEmpty("the name of a PodDisruptionBudget") };
+
+/** A day (`2026-12-31`, its end in UTC) or an instant (`2026-12-31T12:00:00Z`). */
+const until = z
+  .string({ error: () => 'must be a day such as "2026-12-31" (in quotes)' })
+  .superRefine((value, context) => {
+    const shape = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/;
+    if (!shape.test(value) || Number.isNaN(Date.parse(value)))
+      context.addIssue({
+        code: "custom",
+        message: `"${value}" is neither a day such as 2026-12-31 nor an instant such as 2026-12-31T12:00:00Z`,
+      });
+  });
+
+const preflight = z.strictObject({
+  /** How long pre-flight waits for blocking findings to clear. Seconds; default 1800. 0 = fail at once. */
+  timeoutSeconds: seconds(0).default(DEFAULTS.preflightTimeoutSeconds),
+  /** Which budgets can block: all of the cluster's, or those of pods on the pool's nodes. Default: cluster. */
+  scope: z.enum(["cluster", "pool"], { error: () => "must be cluster or pool" }).default("cluster"),
+  /** Budgets that are at zero on purpose (an operator moves the primary itself): they warn and do not block. Default: none. */
+  byDesign: z.array(z.strictObject(namespaced)).default([]),
+  /** Budgets whose blocking is accepted for a while: they warn until the day is over. Default: none. */
+  exceptions: z
+    .array(z.strictObject({ ...namespaced, reason: nonEmpty("why this is acceptable"), until }))
+    .default([]),
+});
+
+const drain = z.strictObject({
+  /** Pods to move, as kubectl's --pod-selector; pods that do not match stay, and so does their node. Default: all. */
+  podSelector: labelSelector().optional(),
+  /** Consent to lose what pods keep in emptyDir volumes. Default: false, such pods block. */
+  deleteEmptyDirData: flag().default(false),
+  /** Label selector of pods without a controller that may be evicted although nothing makes them again. Default: none. */
+  unmanagedPods: labelSelector().optional(),
+  /** From "the old pod is gone" to "its replacement is Ready". Seconds; default 240. */
+  podTimeoutSeconds: seconds(1).default(DEFAULTS.podTimeoutSeconds),
+  /** How long a budget may refuse one eviction before the handover holds. Seconds; default 600. */
+  budgetTimeoutSeconds: seconds(1).default(DEFAULTS.budgetTimeoutSeconds),
+  /** What a pod may take beyond its own grace period to be gone. Seconds; default 60. */
+  terminationSlackSeconds: seconds(1).default(DEFAULTS.terminationSlackSeconds),
+  /** How long a volume may take to be detached from the old node and attached to the new one. Seconds; default 420. */
+  volumeTimeoutSeconds: seconds(1).default(DEFAULTS.volumeTimeoutSeconds),
+  /** A replacement Pending for longer than this relaxes blue's taint to PreferNoSchedule. Seconds; default 30. */
+  relaxAfterSeconds: seconds(0).default(DEFAULTS.relaxAfterSeconds),
+});
+
+const green = z.strictObject({
+  /** How long green may take to join and become Ready. Seconds; default 900. */
+  timeoutSeconds: seconds(1).default(DEFAULTS.greenTimeoutSeconds),
+});
+
+const health = z.strictObject({
+  /** The watch over rescheduled workloads after each node's drain. Seconds; default 300; 0 = off. */
+  windowSeconds: seconds(0).default(DEFAULTS.healthWindowSeconds),
+});
+
+const lease = z.strictObject({
+  /** How long the cluster's Lease is valid without renewal; nothing is evicted beyond. Seconds; default 30. */
+  durationSeconds: seconds(2, 3600).default(DEFAULTS.leaseDurationSeconds),
+  /** How often the Lease is renewed; at most half its duration. Seconds; default 5. */
+  renewSeconds: seconds(1, 1800).default(DEFAULTS.leaseRenewSeconds),
+});
+
+export const rolloutSchema = z.strictObject({
+  /** What must hold before anything is created or closed. */
+  preflight: preflight.prefault({}),
+  /** How pods are moved off a node. */
+  drain: drain.prefault({}),
+  /** What is awaited of the new generation before the old one is closed. */
+  green: green.prefault({}),
+  /** The health window after each node. */
+  health: health.prefault({}),
+  /** The lock that allows one handover at a time on a cluster. */
+  lease: lease.prefault({}),
+  /** A handover that takes longer ends at a safe point, resumable by the next `up`. Seconds; default: no limit. */
+  maxDurationSeconds: seconds(60).optional(),
+  /** Reserved: where alerts go. Must be empty for now; alerts go to the terminal, Kubernetes Events and the run log. */
+  alerts: z.strictObject({}).prefault({}),
+  /** Reserved: must be empty for now. */
+  rollback: z.strictObject({}).prefault({}),
+  /** Reserved: must be empty for now. */
+  verify: z.strictObject({}).prefault({}),
+});
+
+/** `patchguard:rollout`, defaults filled in. */
+export type RolloutConfig = z.output<typeof rolloutSchema>;
