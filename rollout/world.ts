@@ -3,12 +3,35 @@ import type { Cloud } from "./cloud/cloud.ts";
 import { createCluster } from "./cluster/client.ts";
 import type { Cluster } from "./cluster/cluster.ts";
 import { explain } from "./cluster/explain.ts";
-import { connect, type ConnectTarget } from "./cluster/kubeconfig.ts";
+import { connect } from "./cluster/kubeconfig.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import type { ClusterConfig } from "./config/index.ts";
 import { DEFAULTS } from "./names.ts";
 
 /** Where a cluster is: references only, never credentials (it stands in Pulumi's state). */
-export type ClusterRef = ConnectTarget;
+export type ClusterRef =
+  | {
+      kind: "eks";
+      name: string;
+      region: string;
+      kubeconfig?: string | undefined;
+      context?: string | undefined;
+    }
+  | {
+      kind: "kubernetes" | "aks";
+      name: string;
+      region: string;
+      kubeconfig?: string | undefined;
+      context: string;
+    };
+
+/** The reference in a stack's cluster config, without what only its creation needs. */
+export function clusterRef(config: ClusterConfig): ClusterRef {
+  const { name, region, kubeconfig } = config;
+  return config.kind === "eks"
+    ? { kind: "eks", name, region, kubeconfig, context: config.context }
+    : { kind: config.kind, name, region, kubeconfig, context: config.context };
+}
 
 export interface World {
   cluster: Cluster;
@@ -31,7 +54,7 @@ export async function openWorld(ref: ClusterRef): Promise<World> {
       clock: systemClock,
     });
     const cloud = createAwsCloud({
-      region: "region" in ref && ref.region !== undefined ? ref.region : "",
+      region: ref.region,
       clusterName: ref.name,
       clock: systemClock,
       cloudTimeoutSeconds: CLOUD_TIMEOUT_SECONDS,
