@@ -34,8 +34,8 @@ export class Connection extends KubeConfig {
     this.addAuthenticator({
       isAuthProvider: (user: User) => user.name === OWN_USER,
       applyAuthentication: async (_user, options) => {
-        const headers = (options.headers ??= {}) as Record<string, string>;
-        headers["Authorization"] = `Bearer ${await tokens.get()}`;
+        const request = options as { headers?: Record<string, string> };
+        (request.headers ??= {})["Authorization"] = `Bearer ${await tokens.get()}`;
       },
     });
   }
