@@ -163,6 +163,7 @@ export function components(world: World): Component[] {
         `--config=${files.kwokConfig}`,
         "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
         "--node-lease-duration-seconds=40",
+        "--cidr=10.128.0.0/14", // one pool for all pods of all Nodes
         `--server-address=127.0.0.1:${ports.kwok}`,
       ],
       `http://127.0.0.1:${ports.kwok}/healthz`,
