@@ -11,18 +11,21 @@ interface AuditEvent {
   user?: { username?: string };
   objectRef?: { resource?: string; subresource?: string; namespace?: string; name?: string };
   responseStatus?: { code?: number };
+  requestObject?: unknown;
   requestReceivedTimestamp?: string;
 }
 
 const WRITES = new Set(["create", "update", "patch", "delete", "deletecollection"]);
 
-/** One line as a request, or undefined when it is no finished write. Throws on what is not JSON. */
+/** One line as a request, or undefined when it is no finished write, or only a rehearsal (dry run). Throws on what is not JSON. */
 export function parseAuditLine(line: string): RequestSeen | undefined {
   const event = JSON.parse(line) as AuditEvent;
   const { verb = "", objectRef } = event;
   if (event.stage !== "ResponseComplete" || !WRITES.has(verb) || objectRef?.resource === undefined)
     return undefined;
-  if (/[?&]dryRun=All/.test(event.requestURI ?? "")) return undefined;
+  const body = event.requestObject === undefined ? undefined : JSON.stringify(event.requestObject);
+  const dryRun = /[?&]dryRun=All/.test(event.requestURI ?? "") || /"dryRun":\["All"\]/.test(body ?? "");
+  if (dryRun) return undefined;
   return {
     type: "request",
     at: Date.parse(event.requestReceivedTimestamp ?? ""),
@@ -33,6 +36,7 @@ export function parseAuditLine(line: string): RequestSeen | undefined {
     name: objectRef.name ?? "",
     actor: actorOf(event.userAgent ?? "", event.user?.username ?? ""),
     code: event.responseStatus?.code ?? 0,
+    ...(body === undefined ? {} : { body }),
   };
 }
 

@@ -25,6 +25,8 @@ export interface RequestSeen {
   actor: Actor;
   /** HTTP status of the answer. */
   code: number;
+  /** What was sent, as JSON, where the audit policy records it (evictions, deletions of pods, nodes). */
+  body?: string;
 }
 
 /** What the test declares about the world, so that the watcher can judge what it sees. */
@@ -94,6 +96,7 @@ export const showActor = (actor: Actor): string =>
 export type ViolationKind =
   | "budget"
   | "not-an-eviction"
+  | "no-precondition"
   | "grace-shortened"
   | "finalizer-stripped"
   | "bypass"

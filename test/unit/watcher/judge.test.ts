@@ -328,6 +328,16 @@ const broken: Case[] = [
     },
   },
   {
+    name: "an eviction without a UID",
+    expect: ["no-precondition pod shop/web-1"],
+    play: (world) => {
+      web(world);
+      const by = (uid: object) => JSON.stringify({ deleteOptions: { preconditions: uid } });
+      world.request(PATCHGUARD, "create", "pods/eviction", "shop/web-2", 429, by({ uid: "u9" }));
+      world.request(PATCHGUARD, "create", "pods/eviction", "shop/web-1", 429, by({}));
+    },
+  },
+  {
     name: "a finalizer stripped",
     expect: ["finalizer-stripped pod shop/web-1"],
     play: (world) => {
@@ -373,6 +383,15 @@ const broken: Case[] = [
       world.patchNode(PATCHGUARD, "blue-2", taint("patchguard.dev/handover", "NoSchedule"));
       world.evict(PATCHGUARD, "web-1");
       world.node("green-2", { generation: "bbbbbbbb", late: true });
+    },
+  },
+  {
+    name: "a refused attempt while pre-flight is blocked",
+    expect: ["before-preflight pod shop/web-1"],
+    play: (world) => {
+      web(world);
+      world.mark({ mark: "preflight", state: "blocked" });
+      world.request(PATCHGUARD, "create", "pods/eviction", "shop/web-1", 429);
     },
   },
   {

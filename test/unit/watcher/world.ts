@@ -48,7 +48,7 @@ export class World {
     this.feed({ type: "mark", at: this.now, mark });
   }
 
-  request(agent: string, verb: string, resource: string, key: string, code = 200): void {
+  request(agent: string, verb: string, resource: string, key: string, code = 200, body?: string): void {
     const [path = "", subresource = ""] = resource.split("/");
     const [namespace = "", name = ""] = key.includes("/") ? key.split("/") : ["", key];
     const actor = actorOf(agent, "admin");
@@ -62,6 +62,7 @@ export class World {
       name,
       actor,
       code,
+      ...(body === undefined ? {} : { body }),
     });
   }
 

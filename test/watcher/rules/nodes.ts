@@ -115,7 +115,9 @@ const shown = (value: string): string => (value === "" || value === "true" ? "" 
 
 /** Who changed a field: the only writer of that moment, or else the field's manager. */
 function writerOf(state: WatchState, node: Node, field: string, present: boolean, at: number): Actor {
-  const writers = writersOf(state, "nodes", { name: node.metadata.name }, at - WRITER_WINDOW_MS);
+  const mention =
+    field === "cordon" ? "unschedulable" : (field.split(" ")[1] ?? "").replace(/:[A-Za-z]+$/, "");
+  const writers = writersOf(state, "nodes", { name: node.metadata.name }, at - WRITER_WINDOW_MS, mention);
   const [first] = writers;
   if (writers.length === 1 && first !== undefined) return first;
   const ours = writers.find(isProduct);

@@ -3,6 +3,7 @@ import type { Actor, RequestSeen, Violation } from "../observation.ts";
 import { isProduct, UNKNOWN } from "../observation.ts";
 import type { Pod } from "../objects.ts";
 import type { Cause, WatchState } from "../state.ts";
+import { judgeTouch } from "./preflight.ts";
 import { violation } from "./violation.ts";
 
 /** After a kill, a request already under way may still arrive for this long. */
@@ -67,6 +68,25 @@ function judgeProductRequest(state: WatchState, request: RequestSeen, verb: stri
   if (NEVER_DELETED.has(resource) && deletes) {
     found.push(violation("bypass", object, at, actor, `${verb} (answered ${request.code})`));
   }
+  if (
+    isEviction(request) &&
+    request.body !== undefined &&
+    !/"preconditions":\{[^}]*"uid":"/.test(request.body)
+  ) {
+    found.push(
+      violation(
+        "no-precondition",
+        object,
+        at,
+        actor,
+        "evicted by name alone: a successor of that name could be hit",
+      ),
+    );
+  }
+  // a refused attempt has no effect to be judged by, so it is judged here
+  if (isEviction(request) && !succeeded(request) && state.preflight.state === "blocked") {
+    found.push(...judgeTouch(state, object, actor, `eviction attempted (answered ${request.code})`, at));
+  }
   const disrupts = isEviction(request) || (resource === "pods" && deletes);
   if (disrupts && state.killedAt !== undefined && at > state.killedAt + KILL_GRACE_MS) {
     const late = ((at - state.killedAt) / 1000).toFixed(1);
@@ -98,18 +118,23 @@ export function causeOf(state: WatchState, pod: Pod): Cause {
   return { actor: chosen.actor, how };
 }
 
-/** Everybody who wrote an object (not its status) in the given time. */
+/**
+ * Everybody who wrote an object (not its status) in the given time. Where the requests' bodies are known, those that
+ * mention the given words come before the others.
+ */
 export function writersOf(
   state: WatchState,
   resource: string,
   key: { namespace?: string; name: string },
   since: number,
+  mention = "",
 ): Actor[] {
   const book = state.requests.get(bookKey(resource, key.namespace ?? "", key.name)) ?? [];
-  const writers = new Map<string, Actor>();
-  for (const request of book) {
-    const writes = ["create", "update", "patch"].includes(request.verb) && request.subresource === "";
-    if (writes && request.at >= since) writers.set(request.actor.name, request.actor);
-  }
-  return [...writers.values()];
+  const writes = book.filter(
+    ({ verb, subresource, at }) =>
+      ["create", "update", "patch"].includes(verb) && subresource === "" && at >= since,
+  );
+  const fitting = writes.filter(({ body }) => body === undefined || body.includes(mention));
+  const chosen = fitting.length > 0 ? fitting : writes;
+  return [...new Map(chosen.map(({ actor }) => [actor.name, actor])).values()];
 }

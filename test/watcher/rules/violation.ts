@@ -5,6 +5,7 @@ import { showActor } from "../observation.ts";
 const PROMISES: Record<ViolationKind, number> = {
   budget: 1,
   "not-an-eviction": 1,
+  "no-precondition": 1,
   "grace-shortened": 1,
   "finalizer-stripped": 1,
   bypass: 1,
