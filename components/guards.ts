@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { desiredSize, mayDelete, mayScaleIn, rollingChanges } from "../rollout/guards.ts";
+import { desiredSize, mayDelete, mayReplace, mayScaleIn, rollingChanges } from "../rollout/guards.ts";
 import { type ClusterRef, openWorld } from "../rollout/world.ts";
 
 const KINDS: Record<string, "eks-managed" | "self-managed"> = {
@@ -13,21 +13,34 @@ type Inputs = Record<string, unknown>;
 const nameOf = (properties: Inputs): string =>
   String(properties["nodeGroupName"] ?? properties["name"] ?? "");
 
+/** Groups that this run declares, as `kind/name`: the deletion of one of them is half of a replacement. */
+export type DeclaredGroups = ReadonlySet<string>;
+
 /**
  * The hooks that stand before every change of a node group. One fixed name each for the whole program: hook names are stored in the
  * state and must be there on every run, also for groups that are no longer declared.
  */
-export function guards(cluster: ClusterRef, consent: boolean): pulumi.ResourceHookBinding {
-  const beforeDelete = new pulumi.ResourceHook("patchguard-group-delete", async (args) => {
-    const kind = kindOf(args.type);
-    const world = await openWorld(cluster);
-    const signal = new AbortController().signal;
-    await mayDelete(
-      { ...world, signal, consent },
-      kind,
-      nameOf({ ...args.oldInputs, ...args.oldOutputs } as Inputs),
-    );
-  });
+export function guards(
+  cluster: ClusterRef,
+  consent: boolean,
+  declared: DeclaredGroups,
+): pulumi.ResourceHookBinding {
+  const beforeDelete = new pulumi.ResourceHook(
+    "patchguard-group-delete",
+    async (args) => {
+      const kind = kindOf(args.type);
+      const name = nameOf({ ...args.oldInputs, ...args.oldOutputs } as Inputs);
+      const replaced = declared.has(`${kind}/${name}`);
+      // a preview of an ordinary deletion says nothing: the handover that empties the group has not run yet
+      if (pulumi.runtime.isDryRun() && !replaced) return;
+      const world = await openWorld(cluster);
+      if (replaced) await mayReplace(world.cluster, world.cloud, kind, name);
+      if (pulumi.runtime.isDryRun()) return;
+      const signal = new AbortController().signal;
+      await mayDelete({ ...world, signal, consent }, kind, name);
+    },
+    { onDryRun: true },
+  );
   const beforeUpdate = new pulumi.ResourceHook(
     "patchguard-group-update",
     async (args) => {

@@ -82,21 +82,43 @@ export async function mayDelete(context: GuardContext, kind: NodeGroup["kind"], 
   }
 }
 
+/**
+ * A replacement within one generation would delete a group whose successor has the same name: its nodes would be ended, not
+ * handed over. Only a group that no node ever joined (a creation that failed) may be replaced.
+ * @throws Refused naming the group and the way to a new generation.
+ */
+export async function mayReplace(
+  cluster: Cluster,
+  cloud: Cloud,
+  kind: NodeGroup["kind"],
+  name: string,
+): Promise<void> {
+  const group = await cloud.group(kind, name);
+  if (group === undefined) return;
+  const nodes = groupNodes(await cluster.list("Node"), group);
+  if (nodes.length === 0) return;
+  throw new Refused(
+    `node group ${name} is not replaced: the change cannot be made in place, and its ${nodes.length} nodes (${nodes[0]?.metadata.name} first) would be ended without a handover. ` +
+      `To go on: make the change through the pool's config, which gives the group a new generation; or set the pool's \`revision\` to force one.`,
+  );
+}
+
 const refusal = (name: string, why: string): Refused =>
   new Refused(`node group ${name} is not deleted: ${why}. ${NEXT}`);
 
-const nodesOf = (inventory: Inventory, group: NodeGroup): (() => Node[]) => {
+const nodesOf = (inventory: Inventory, group: NodeGroup) => (): Node[] =>
+  groupNodes(inventory.all("Node"), group);
+
+/** By instance; EKS's own label finds nodes whose instance the cloud no longer lists. */
+function groupNodes(nodes: readonly Node[], group: NodeGroup): Node[] {
   const ids = new Set(group.instances.map(({ id }) => id));
-  return () =>
-    inventory
-      .all("Node")
-      .filter(
-        (node) =>
-          ids.has(instanceId(node) ?? "") ||
-          (group.kind === "eks-managed" &&
-            node.metadata.labels?.["eks.amazonaws.com/nodegroup"] === group.name),
-      );
-};
+  const label = "eks.amazonaws.com/nodegroup";
+  return nodes.filter(
+    (node) =>
+      ids.has(instanceId(node) ?? "") ||
+      (group.kind === "eks-managed" && node.metadata.labels?.[label] === group.name),
+  );
+}
 
 const held = (inventory: Inventory, nodes: Node[]) =>
   nodes.flatMap((node) => inventory.podsOn(node.metadata.name).filter(isWorkload));
@@ -160,8 +182,7 @@ export async function mayScaleIn(
 ): Promise<void> {
   const group = await cloud.group(kind, name);
   if (group === undefined || to >= group.size.desired) return;
-  const ids = new Set(group.instances.map(({ id }) => id));
-  const nodes = (await cluster.list("Node")).filter((node) => ids.has(instanceId(node) ?? ""));
+  const nodes = groupNodes(await cluster.list("Node"), group);
   const pods = await cluster.list("Pod");
   const busy = nodes.filter((node) =>
     pods.some((pod) => pod.spec?.nodeName === node.metadata.name && isWorkload(pod)),
