@@ -43,7 +43,11 @@ export interface Instance {
   imageId: string | undefined;
 }
 
-/** What freeze and protect change on a group; undefined fields stay as they are. */
+/**
+ * What freeze and protect change on a group; undefined fields stay as they are. Without `desired` the number of nodes stays
+ * as it is at the moment of the write, and bounds that would cut into it give way: a picture that is a moment old must not
+ * terminate a node.
+ */
 export interface Sizes {
   min?: number;
   max?: number;

@@ -40,7 +40,10 @@ export type EvictionResult =
   | { outcome: "several-budgets"; message: string }
   /** 403 because the namespace terminates: the pod goes with it. */
   | { outcome: "namespace-terminating"; message: string }
-  /** Any other refusal: an admission webhook, a missing permission, a fault of the server. */
+  /**
+   * Any other refusal: an admission webhook, a missing permission, a fault of the server. Status 0: no answer came, so the
+   * pod may or may not be evicted; the watch tells, and asking again does no harm.
+   */
   | { outcome: "refused"; status: number; message: string };
 
 /** The API server, as the rollout sees it. Real: rollout/cluster/client.ts. Every method throws ApiError. */
