@@ -5,6 +5,9 @@
  */
 import {
   chmodSync,
+  constants,
+  copyFileSync,
+  linkSync,
   existsSync,
   mkdirSync,
   realpathSync,
@@ -32,7 +35,13 @@ export function installPulumi(home: string, cli: string, repository: string): vo
     }
     return;
   }
-  symlinkSync(real, join(bin, "pulumi"));
+  // a link that the kernel sees as a file of this folder: the CLI looks for its hosts beside itself
+  try {
+    linkSync(real, join(bin, "pulumi"));
+  } catch (error) {
+    if (!["EXDEV", "EPERM", "EMLINK"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    copyFileSync(real, join(bin, "pulumi"), constants.COPYFILE_FICLONE);
+  }
   const script = (name: string, lines: string[]): void => {
     const path = join(bin, name);
     writeFileSync(path, ["#!/bin/sh", ...lines, ""].join("\n"));
