@@ -50,6 +50,7 @@ export class CloudServer {
   private readonly times: CloudTimes;
   private readonly random: Random;
   private readonly images = new Map<string, string>();
+  private readonly originals = new Map<string, string>();
   private readonly due = new Set<string>();
   private count = 0;
 
@@ -61,6 +62,10 @@ export class CloudServer {
 
   add(group: SimulatedGroup): void {
     this.groups.set(group.name, group);
+    this.originals.set(
+      group.name,
+      `min ${group.size.min} max ${group.size.max} suspended ${group.suspended.join("+") || "none"}`,
+    );
     this.wake(group);
   }
 
@@ -74,6 +79,11 @@ export class CloudServer {
 
   record(by: string, what: string, group: string, image?: string): void {
     this.changes.push({ at: this.store.clock.now(), by, what, group, ...(image !== undefined && { image }) });
+  }
+
+  /** Sizes and suspensions that a group was made with, in words. */
+  original(name: string): string | undefined {
+    return this.originals.get(name);
   }
 
   imageOf(instanceId: string): string | undefined {

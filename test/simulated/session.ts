@@ -52,6 +52,8 @@ export class Session {
   private readonly world: VirtualClock;
   private readonly random: Random;
   private readonly options: SessionOptions;
+  /** When it was killed. */
+  diedAt: number | undefined;
   private crash: SimulatedCrash | undefined;
   private afterDeath = 0;
   private reject: (reason: SimulatedCrash) => void = () => undefined;
@@ -74,6 +76,7 @@ export class Session {
   kill(): void {
     if (this.crash) return;
     this.crash = new SimulatedCrash(this.name, this.writes);
+    this.diedAt = this.world.now();
     this.world.kill(this.name);
     this.reject(this.crash);
   }

@@ -69,7 +69,8 @@ export interface Client {
 }
 
 /** All that happened, in order. */
-export type Happening = { what: "change"; change: Change } | { what: "eviction"; eviction: EvictionRecord };
+export type Happening =
+  { what: "turn" } | { what: "change"; change: Change } | { what: "eviction"; eviction: EvictionRecord };
 
 const STORAGE_DRIVER = "ebs.csi.aws.com";
 const ZONES = ["us-east-1a", "us-east-1b", "us-east-1c"];
@@ -137,7 +138,7 @@ export class World {
         generation,
         status: "ACTIVE",
         issues: [],
-        size: { min: 1, max: perZone + 3, desired: perZone },
+        size: { min: 0, max: perZone + 3, desired: perZone },
         zones: [zone],
         suspended: [],
         template: {
@@ -247,6 +248,11 @@ export class World {
     return { session, cluster, cloud, clock: session.clock };
   }
 
+  /** From here on pods may go the other way: a rollback or a revert, not a second move of the same handover. */
+  turn(): void {
+    this.happenings.push({ what: "turn" });
+  }
+
   nodes(generation?: string): Node[] {
     return this.store
       .all("Node")
@@ -336,21 +342,17 @@ export class World {
 
   /** The record as text, one line each: two runs are the same when these are. */
   trace(): string[] {
-    const lines = this.happenings.map((it) => {
+    return this.happenings.flatMap((it) => {
+      if (it.what === "turn") return [];
       if (it.what === "eviction") {
         const { at, by, pod, dryRun, status } = it.eviction;
-        return [
-          at,
-          `${by}: evict ${pod.namespace}/${pod.name}${dryRun ? " (dry run)" : ""} ${status.code}`,
-        ] as const;
+        const how = dryRun ? " (dry run)" : "";
+        return [`${this.clock.stamp(at)} ${by}: evict ${pod.namespace}/${pod.name}${how} ${status.code}`];
       }
       const { at, by, type, kind, object } = it.change;
-      return [
-        at,
-        `${by}: ${type} ${kind} ${object.metadata.namespace ?? ""}/${object.metadata.name} ${object.metadata.resourceVersion ?? ""}`,
-      ] as const;
+      const { namespace = "", name, resourceVersion = "" } = object.metadata;
+      return [`${this.clock.stamp(at)} ${by}: ${type} ${kind} ${namespace}/${name} ${resourceVersion}`];
     });
-    return lines.map(([at, text]) => `${this.clock.stamp(at)} ${text}`);
   }
 
   private workload(

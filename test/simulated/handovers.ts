@@ -1,0 +1,84 @@
+import { type RolloutConfig, rolloutSchema } from "../../rollout/config/rollout.ts";
+import { handover, type Outcome } from "../../rollout/handover.ts";
+import { type LogLine, RunLog } from "../../rollout/log.ts";
+import { SimulatedCrash, type SessionOptions } from "./session.ts";
+import { type Client, groupsFor, world, type World } from "./world.ts";
+
+export const BLUE = { generation: "aaaaaaaa", image: "ami-0000000000000000a" };
+export const GREEN = { generation: "bbbbbbbb", image: "ami-0000000000000000b" };
+
+/** Six blue nodes and three green ones, a guarded web, a Kafka with zonal volumes, a daemon. About nine pods to move. */
+export async function smallWorld(seed: number): Promise<World> {
+  const it = await world({ seed })
+    .pool("workers", { ...BLUE, perZone: 1 })
+    .daemonSet("agent")
+    .settled();
+  it.deployment("web", { replicas: 4, budget: { maxUnavailable: 1 } }).statefulSet("kafka", {
+    budget: { minAvailable: 2 },
+  });
+  await it.settled();
+  return it.pool("workers", { ...GREEN, perZone: 1 }).settled();
+}
+
+export interface RunOptions extends SessionOptions {
+  /** What `patchguard:rollout` says; the health window is short unless it says otherwise. */
+  rollout?: Record<string, unknown>;
+  to?: { generation: string; image: string };
+  signal?: AbortSignal;
+  /** Virtual seconds. */
+  limitSeconds?: number;
+}
+
+/** How a run of the rollout ended. */
+export interface Ended {
+  client: Client;
+  outcome: Outcome | undefined;
+  error: Error | undefined;
+  crashed: boolean;
+  log: LogLine[];
+}
+
+/** Runs one handover, as one process, to its end or its crash. What it throws is part of the answer. */
+export async function runHandover(on: World, name: string, options: RunOptions = {}): Promise<Ended> {
+  const { to = GREEN, signal = new AbortController().signal, limitSeconds = 7200 } = options;
+  const client = on.client(name, options);
+  const log: LogLine[] = [];
+  const job = {
+    target: {
+      pool: "workers",
+      generation: to.generation,
+      image: { ami: to.image },
+      groups: groupsFor("workers", to.generation),
+    },
+    later: [],
+    config: rolloutConfig(options.rollout),
+    stack: "shop/prod",
+    runId: name,
+    cluster: client.cluster,
+    cloud: client.cloud,
+    clock: client.clock,
+    log: new RunLog(client.clock, [(line) => log.push(line)]),
+    signal,
+  };
+  const end: Ended = { client, outcome: undefined, error: undefined, crashed: false, log };
+  try {
+    end.outcome = await on.run(Promise.race([handover(job), client.session.crashed]), limitSeconds);
+  } catch (error) {
+    end.error = error instanceof Error ? error : new Error(String(error));
+    end.crashed = client.session.dead || error instanceof SimulatedCrash;
+  }
+  return end;
+}
+
+const rolloutConfig = (given: Record<string, unknown> = {}): RolloutConfig =>
+  rolloutSchema.parse({ health: { windowSeconds: 5 }, ...given });
+
+/** The run's log as people read it, for the message of a test that failed. */
+export const story = (on: { clock: { stamp(at: number): string } }, { log }: Ended, most = 30): string =>
+  log
+    .slice(-most)
+    .map(
+      ({ time, level, event, message }) =>
+        `  ${on.clock.stamp(Date.parse(time))} ${level} ${event}: ${message}`,
+    )
+    .join("\n");
