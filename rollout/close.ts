@@ -2,6 +2,7 @@ import { announce } from "./alert.ts";
 import type { Cloud, NodeGroup } from "./cloud/cloud.ts";
 import type { Cluster } from "./cluster/cluster.ts";
 import type { Node } from "./cluster/types.ts";
+import { count } from "./finding.ts";
 import { freeze, readOwnership, thaw } from "./freeze.ts";
 import { EVENT } from "./names.ts";
 import {
@@ -69,7 +70,7 @@ export async function closeBlue(run: Run): Promise<void> {
   await markLater(run);
   run.log.info(
     "close",
-    `blue is closed: ${blue.length} nodes take no new pods, ${groups.length} groups launch nothing`,
+    `blue is closed: ${count(blue.length, "node")} take no new pods, ${count(groups.length, "group")} launch nothing`,
     {
       nodes: blue.map(({ metadata }) => metadata.name),
       groups: groups.map(({ name }) => name),
@@ -179,8 +180,14 @@ export async function reopenAll(
   );
   const done = await reopenPool(run, nodes, groups);
   if (done.nodes.length + done.groups.length === 0) return;
-  run.log.info("reopen", `reopened ${done.nodes.length} nodes and ${done.groups.length} groups`, done);
-  for (const name of done.nodes) {
+  const closed = new Set(nodes.filter(isClosed).map(({ metadata }) => metadata.name));
+  const what = closed.size > 0 ? "reopened" : "no longer protected from scale-down:";
+  run.log.info(
+    "reopen",
+    `${what} ${count(done.nodes.length, "node")} and ${count(done.groups.length, "group")}`,
+    done,
+  );
+  for (const name of done.nodes.filter((name) => closed.has(name))) {
     await announce(run, {
       event: "reopen",
       reason: EVENT.reopened,
@@ -189,6 +196,10 @@ export async function reopenAll(
     });
   }
 }
+
+/** Did our marks keep pods away? (Green's only keep the autoscaler away.) */
+const isClosed = (node: Node): boolean =>
+  (ownershipOf(node)?.marks ?? []).some((mark) => mark === "taint" || mark === "cordon");
 
 const ours = (run: Run, pool: string): boolean =>
   pool === run.target.pool || run.later.some((target) => target.pool === pool);

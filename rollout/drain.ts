@@ -3,6 +3,7 @@ import { cordon } from "./close.ts";
 import type { EvictionResult } from "./cluster/cluster.ts";
 import type { Node, Pod } from "./cluster/types.ts";
 import { Hold } from "./errors.ts";
+import { count } from "./finding.ts";
 import { DEFAULTS, EVENT } from "./names.ts";
 import { byName, isFinished, isTerminating, judgePod, podName, workloadPodsOn } from "./pods.ts";
 import { mayAct, type Run } from "./run.ts";
@@ -92,7 +93,7 @@ export class Drainer {
       event: "node-start",
       reason: EVENT.draining,
       object: { kind: "Node", name, uid: node.metadata.uid },
-      message: `Node ${name} is being drained for pool ${run.target.pool}: ${pods.length} pods to move to generation ${run.target.generation}.`,
+      message: `Node ${name} is being drained for pool ${run.target.pool}: ${count(pods.length, "pod")} to move to generation ${run.target.generation}.`,
       fields: { node: name, pods: pods.map(podName) },
     });
   }
@@ -316,9 +317,13 @@ export class Drainer {
     const moved = movers.every(({ arrived }) => arrived) && resumed.every((workload) => this.whole(workload));
     if (moved && !drain.moved) {
       drain.moved = true;
-      run.log.info("node-moved", `${drain.node}: ${movers.length} pods moved, every workload is whole`, {
-        node: drain.node,
-      });
+      run.log.info(
+        "node-moved",
+        `${drain.node}: ${count(movers.length, "pod")} moved, every workload is whole`,
+        {
+          node: drain.node,
+        },
+      );
     }
     if (!moved || !quietSince || movers.some(({ goneAt }) => goneAt === undefined)) return;
     drain.drained = true;
@@ -329,7 +334,7 @@ export class Drainer {
       event: "node-drained",
       reason: EVENT.drained,
       object: { kind: "Node", name: drain.node },
-      message: `Node ${drain.node} is drained: ${movers.length} pods moved in ${seconds} s, no budget was broken.`,
+      message: `Node ${drain.node} is drained: ${count(movers.length, "pod")} moved in ${seconds} s, no budget was broken.`,
       fields: { node: drain.node, pods: movers.length, seconds },
     });
   }

@@ -2,6 +2,7 @@ import { greenNodes, mark, poolGroups, reopenNode } from "./close.ts";
 import type { NodeGroup } from "./cloud/cloud.ts";
 import type { DaemonSet, Node } from "./cluster/types.ts";
 import { Hold } from "./errors.ts";
+import { count } from "./finding.ts";
 import { protect, readOwnership, thaw } from "./freeze.ts";
 import { isPodReady } from "./pods.ts";
 import { ownershipOf } from "./ownership.ts";
@@ -64,7 +65,7 @@ export async function greenReady(run: Run): Promise<void> {
     },
   );
   const nodes = greenNodes(run);
-  run.log.info("green", `green is ready: ${nodes.length} nodes on ${imageText(target.image)}`, {
+  run.log.info("green", `green is ready: ${count(nodes.length, "node")} on ${imageText(target.image)}`, {
     nodes: nodes.map(({ metadata }) => metadata.name),
   });
 }
@@ -150,5 +151,8 @@ export async function protectGreen(run: Run): Promise<void> {
     await protect(run.cloud, group);
   }
   for (const node of greenNodes(run)) await mark(run, node, "green", ["keep"]);
-  run.log.info("protect", `green is protected from scale-down: ${green.length} groups`);
+  run.log.info(
+    "protect",
+    `green is protected from scale-down: ${count(greenNodes(run).length, "node")}, ${count(green.length, "group")}`,
+  );
 }

@@ -3,6 +3,7 @@ import { blueNodes, closeBlue, reopenAll } from "./close.ts";
 import { Drainer } from "./drain.ts";
 import { Abandoned, Breach, Hold, Interrupted, messageOf, Paused } from "./errors.ts";
 import { hold, interrupt, pause, rollback } from "./failure.ts";
+import { count } from "./finding.ts";
 import { greenReady, openGreen, protectGreen } from "./green.ts";
 import { healthWindow } from "./health.ts";
 import { Inventory } from "./inventory.ts";
@@ -194,7 +195,7 @@ async function finish(run: Run, proof: Proof): Promise<Outcome> {
     event: "finish",
     reason: EVENT.succeeded,
     object: { kind: "ConfigMap", namespace: STATE_NAMESPACE, name: runStateName(target.pool) },
-    message: `pool ${target.pool} is on ${proof.image}: ${pods} pods moved off ${nodes} nodes, ${proof.nodes.length} green nodes and ${proof.templates.length} templates proven.${adopted}`,
+    message: `pool ${target.pool} is on ${proof.image}: ${count(pods, "pod")} moved off ${count(nodes, "node")}, ${count(proof.nodes.length, "green node")} and ${count(proof.templates.length, "template")} proven.${adopted}`,
     fields: { proof, nodes, pods, seconds },
   });
   return { proof, nodes, pods, seconds };

@@ -123,7 +123,7 @@ function checkCustom(text: string, at: string, pool: Pool, cluster: Partial<Clus
       reason: "does not use {{maxPods}}, so that the pool's maxPods would have no effect",
     });
   if (cluster.kind === "kubernetes")
-    for (const name of ["apiServer", "certificateAuthority", "serviceCidr"])
+    for (const name of ["clusterName", "apiServer", "certificateAuthority", "serviceCidr"])
       if (used.has(name)) problems.push({ path, reason: `{{${name}}} is known for EKS clusters only` });
   return problems;
 }

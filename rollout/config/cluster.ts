@@ -42,8 +42,8 @@ const create = z.strictObject({
 
 /** The role of all pools that name none of their own. It outlives every group, because deleting the last group of a role takes its access away. */
 const nodeRole = z.strictObject({
-  /** Policies beside AmazonEKSWorkerNodePolicy and AmazonEC2ContainerRegistryPullOnly. Default: the CNI's (AmazonEKS_CNI_Policy). */
-  policyArns: z.array(policyArn()).default(["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"]),
+  /** Policies beside AmazonEKSWorkerNodePolicy and AmazonEC2ContainerRegistryPullOnly. Default: the CNI's, AmazonEKS_CNI_Policy. */
+  policyArns: z.array(policyArn()).optional(),
   /** Permissions boundary of the role. Default: none. */
   permissionsBoundary: policyArn().optional(),
   /** Path of the role. Default: /. */

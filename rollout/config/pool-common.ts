@@ -97,10 +97,8 @@ const al2023 = z.strictObject({
   containerd: nonEmpty("containerd configuration").optional(),
   /** NVMe instance stores (spec.instance.localStorage.strategy). */
   localStorage: z.enum(["RAID0", "RAID10", "Mount"]).optional(),
-  /** Shell script that runs before nodeadm. */
-  preBootstrap: nonEmpty("a shell script").optional(),
-  /** Shell script that runs after nodeadm. */
-  postBootstrap: nonEmpty("a shell script").optional(),
+  /** Shell script for cloud-init, a part of its own; the kubelet starts after it. */
+  script: nonEmpty("a shell script").optional(),
 });
 
 const bottlerocket = z.strictObject({

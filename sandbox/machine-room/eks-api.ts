@@ -26,7 +26,11 @@ interface Call {
   query: URLSearchParams;
   body: Record<string, unknown>;
 }
-type TemplateRequest = { id?: string; name?: string; version?: string };
+interface TemplateRequest {
+  id?: string;
+  name?: string;
+  version?: string;
+}
 
 export class EksApi {
   private readonly world: World;
@@ -132,7 +136,7 @@ export class EksApi {
     checkLabels(labels);
     checkTaints(taints);
     const types = (body["instanceTypes"] ?? []) as string[];
-    const request = body["launchTemplate"] as TemplateRequest | undefined;
+    const request = templateRequest(body);
     if (request && body["diskSize"] !== undefined)
       throw invalid("Disk size must be specified within the launch template.");
     if (request && body["remoteAccess"] !== undefined)
@@ -238,7 +242,7 @@ export class EksApi {
 
   private async updateVersion(group: Group, body: Record<string, unknown>): Promise<Update> {
     checkIdle(group, WORLD.cluster, "updated");
-    const request = body["launchTemplate"] as TemplateRequest | undefined;
+    const request = templateRequest(body);
     if (request && !group.launchTemplate)
       throw new EksError(
         "InvalidRequestException",
@@ -316,6 +320,13 @@ export class EksApi {
     this.changed(group);
     return {};
   }
+}
+
+function templateRequest(body: Record<string, unknown>): TemplateRequest | undefined {
+  const request = body["launchTemplate"] as TemplateRequest | undefined;
+  if (request && Boolean(request.id) === Boolean(request.name))
+    throw invalid("Launch template: you must specify either the launch template ID or the launch template name");
+  return request;
 }
 
 const unsupported = (call: Call): EksError =>

@@ -41,11 +41,21 @@ export class NodeGroups {
       const was = group.status;
       try {
         await this.step(group);
+        this.complaints.delete(group.name);
       } catch (error) {
-        log(`node group ${group.name}: ${(error as Error).message}`);
+        this.complain(group, (error as Error).message);
       }
       if (group.status !== was) log(`node group ${group.name}: ${was} -> ${group.status}`);
     }
+  }
+
+  /** The same trouble is logged once; a group whose making stays in trouble fails as EKS's does. */
+  private readonly complaints = new Map<string, string>();
+  private complain(group: Group, message: string): void {
+    if (this.complaints.get(group.name) !== message) log(`node group ${group.name}: ${message}`);
+    this.complaints.set(group.name, message);
+    if (group.status === "CREATING" && Date.now() - group.createdAt > this.world.settings.createFailedMs)
+      this.set(group, { status: "CREATE_FAILED", health: [{ code: "AsgInstanceLaunchFailures", message, resourceIds: [] }] });
   }
 
   private async step(group: Group): Promise<void> {

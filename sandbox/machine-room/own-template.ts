@@ -27,8 +27,6 @@ export async function readTemplate(
   ec2: EC2Client,
   reference: { id?: string; name?: string; version?: string },
 ): Promise<{ reference: TemplateReference; data: ResponseLaunchTemplateData }> {
-  if (Boolean(reference.id) === Boolean(reference.name))
-    throw invalid("Launch template: give either its id or its name");
   const which = reference.id ? { LaunchTemplateId: reference.id } : { LaunchTemplateName: reference.name };
   try {
     const answer = await ec2.send(

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import traceback
+from datetime import timezone
 
 os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
 
@@ -99,7 +100,8 @@ def instances(region):
                     "image": i.image_id,
                     "privateIp": i.private_ip,
                     "privateDnsName": i.private_dns_name,
-                    "launchTime": i.launch_time.timestamp(),
+                    # moto keeps UTC without saying so
+                    "launchTime": i.launch_time.replace(tzinfo=timezone.utc).timestamp(),
                     "spot": i.lifecycle == "spot",
                     "group": getattr(getattr(i, "autoscaling_group", None), "name", None),
                     "tags": {t["key"]: t["value"] for t in i.get_tags()},
