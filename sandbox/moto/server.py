@@ -15,6 +15,8 @@ import traceback
 from datetime import timezone
 
 os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+# AWS's own policies (AmazonEKSWorkerNodePolicy, ...), which node roles attach.
+os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 
 import auto_scaling  # noqa: E402
 from moto.autoscaling import autoscaling_backends  # noqa: E402
