@@ -63,6 +63,8 @@ def template_of(group):
 
 def launch(group, zone):
     version = template_of(group)
+    if version and version.template.id not in group.ec2_backend.launch_templates:
+        raise ValidationError("The launch template %s of the group does not exist any more" % version.template.name)
     data = version.data if version else {}
     overrides = ((group.mixed_instances_policy or {}).get("LaunchTemplate") or {}).get("Overrides") or []
     instance_type = next((o["InstanceType"] for o in overrides if o.get("InstanceType")), None)
@@ -87,6 +89,7 @@ def launch(group, zone):
         iam_instance_profile=(data.get("IamInstanceProfile") or {}).get("Arn"),
         metadata_options=data.get("MetadataOptions") or {},
         associate_public_ip=False,
+        **({"block_device_mappings": data["BlockDeviceMappings"]} if data.get("BlockDeviceMappings") else {}),
     )
     instance = reservation.instances[0]
     instance.autoscaling_group = group
@@ -208,7 +211,11 @@ def create_auto_scaling_group(self, *args, **kwargs):
         if arn not in self.elbv2_backend.target_groups:
             raise ValidationError("Provided Target Groups may not be valid. Please ensure they exist and try again.")
     group = original_create(self, *args, **kwargs)
-    template_of(group)  # an unknown version fails the call, not the first launch
+    try:
+        template_of(group)  # an unknown version fails the call, not the first launch
+    except Exception:
+        self.autoscaling_groups.pop(name, None)
+        raise
     return group
 
 

@@ -114,6 +114,7 @@ def instances(region):
 
 
 def reconcile_for_ever():
+    complaints = {}
     while True:
         time.sleep(0.4)
         with LOCK:
@@ -122,9 +123,12 @@ def reconcile_for_ever():
                     for group in list(backend.autoscaling_groups.values()):
                         try:
                             auto_scaling.reconcile(group)
-                        except Exception:
-                            print("group %s:" % group.name, file=sys.stderr)
-                            traceback.print_exc()
+                            complaints.pop(group.name, None)
+                        except Exception as error:
+                            # tried again next time, told once
+                            if complaints.get(group.name) != str(error):
+                                complaints[group.name] = str(error)
+                                print("group %s: %s" % (group.name, traceback.format_exc()), file=sys.stderr, flush=True)
 
 
 def make_app():
