@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import {
+  endedComponents,
   sandboxDir,
   sandboxEnv,
   sandboxStatus,
@@ -23,7 +24,7 @@ State stands in .sandbox/ or $SANDBOX_DIR.`;
 
 async function main(args: readonly string[]): Promise<number> {
   const [command, ...rest] = args;
-  switch (command) {
+  switch (command ?? "") {
     case "up":
       return up(rest);
     case "down":
@@ -87,6 +88,9 @@ async function exec(args: readonly string[]): Promise<number> {
     process.stderr.write("exec needs a command, e.g. `npm run sandbox -- exec kubectl get nodes`.\n");
     return 2;
   }
+  const gone = endedComponents(sandboxDir());
+  if (gone.length > 0)
+    throw new Error(`The sandbox lost ${gone.join(", ")}: run \`npm run sandbox -- up\` first.`);
   const child = spawn(command, rest, { env: sandboxEnv(sandboxDir()), stdio: "inherit" });
   // The terminal sends Ctrl-C to the whole group, the child included: only what was sent to us alone is passed on.
   const forward = (signal: NodeJS.Signals): void => void child.kill(signal);

@@ -258,6 +258,13 @@ export async function sandboxStatus(
   };
 }
 
+/** Names of recorded processes that do not run any more; a quick look that asks nobody. */
+export function endedComponents(dir: string): string[] {
+  return readRecords(dir)
+    .filter((record) => !isAlive(record))
+    .map((record) => record.name);
+}
+
 async function askMachineRoom(url: string): Promise<unknown> {
   try {
     const response = await fetch(`${url}/-/status`, { signal: AbortSignal.timeout(3000) });

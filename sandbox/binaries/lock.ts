@@ -1,5 +1,5 @@
 /** A lock between processes of one user: two starts at once must not build, or start, the same thing twice. */
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isAlive, processStart } from "../control-plane/processes.ts";
@@ -27,7 +27,7 @@ export async function withLock<T>(
   while (!tryTake(path, me)) {
     const holder = readHolder(path);
     if (holder && !isAlive(holder)) {
-      rmSync(path, { force: true });
+      removeStale(path, holder);
       continue;
     }
     if (Date.now() > deadline) {
@@ -61,6 +61,20 @@ function tryTake(path: string, me: Holder): boolean {
   } finally {
     rmSync(own, { force: true });
   }
+}
+
+/** Removes the lock of a dead holder; if another process was faster and the lock is already its own, puts that back. */
+function removeStale(path: string, dead: Holder): void {
+  const aside = `${path}.${process.pid}.stale`;
+  try {
+    renameSync(path, aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+    throw error;
+  }
+  const taken = readHolder(aside);
+  if (taken?.pid !== dead.pid || taken.startedAt !== dead.startedAt) renameSync(aside, path);
+  else rmSync(aside, { force: true });
 }
 
 function readHolder(path: string): Holder | undefined {

@@ -24,7 +24,7 @@ export async function startComponents(
   const ready = new Map<ComponentName, Promise<void>>();
 
   const start = async (component: Component): Promise<void> => {
-    await Promise.all(component.after.map((name) => ready.get(name)));
+    for (const name of component.after) await ready.get(name);
     if (failed) return;
     const old = records.find((record) => record.name === component.name && isAlive(record));
     const record = old ?? launch(dir, component.launch);
