@@ -60,7 +60,7 @@ export class SimulatedCluster implements Cluster {
       `watch ${kind}`,
       () => new SimulatedCache(store, kind, selection, watchDelay, this.random, () => !this.session.dead),
     );
-    this.caches.push(cache as unknown as SimulatedCache<Kind>);
+    this.caches.push(cache);
     return cache;
   }
 

@@ -59,7 +59,7 @@ export class VirtualClock implements Clock {
     owner = "world",
     background = false,
   ): () => void {
-    const timer = this.add(milliseconds, owner, () => who, fire, background);
+    const timer = this.add(milliseconds, owner, () => who, fire);
     return () => {
       timer.cancelled = true;
     };
@@ -141,13 +141,7 @@ export class VirtualClock implements Clock {
     });
   }
 
-  private add(
-    milliseconds: number,
-    owner: string,
-    who: () => string,
-    fire: () => void,
-    background = false,
-  ): Timer {
+  private add(milliseconds: number, owner: string, who: () => string, fire: () => void): Timer {
     if (!Number.isFinite(milliseconds))
       throw new Error(`a timer of ${owner} for ${milliseconds} ms never fires`);
     const cancelled = this.dead.has(owner);

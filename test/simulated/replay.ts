@@ -10,7 +10,7 @@ export class Replay {
   apply({ kind, type, object }: Change): void {
     const key = keyOf(object.metadata.name, object.metadata.namespace);
     let map = this.objects.get(kind);
-    if (map === undefined) this.objects.set(kind, (map = new Map()));
+    if (map === undefined) this.objects.set(kind, (map = new Map<string, Kinds[Kind]>()));
     if (type === "DELETED") map.delete(key);
     else map.set(key, object);
   }

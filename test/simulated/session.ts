@@ -117,7 +117,7 @@ export class Session {
     }
     const { low, high } = this.options.latency ?? { low: 1, high: 8 };
     await this.world.sleep(this.random.between(low, high));
-    if (this.crash) throw this.crash;
+    if (this.dead) throw this.crash as unknown as SimulatedCrash; // killed while the call travelled
   }
 
   private fail(what: string, to: "api" | "cloud", write: boolean): void {

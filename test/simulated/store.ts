@@ -122,7 +122,7 @@ export class Store {
     if (merged.metadata.name !== name)
       throw new ApiError(400, "BadRequest", "the name of the object does not match the name on the URL");
     const status = (old as { status?: unknown }).status;
-    const next = (WITH_STATUS.has(kind) ? { ...merged, status } : merged) as Kinds[K];
+    const next = WITH_STATUS.has(kind) ? { ...merged, status } : merged;
     if (WITH_STATUS.has(kind) && status === undefined) delete (next as { status?: unknown }).status;
     return this.put(kind, old, next, by);
   }
@@ -179,7 +179,7 @@ export class Store {
     validate(kind, next, old);
     if (old !== undefined) {
       next.metadata.uid = old.metadata.uid;
-      next.metadata.resourceVersion = old.metadata.resourceVersion as string;
+      next.metadata.resourceVersion = old.metadata.resourceVersion;
       if (same(old, next)) return old; // a change of nothing is no change: no new version, no event
       if (WITH_GENERATION.has(kind) && !same(specOf(old), specOf(next))) {
         next.metadata.generation = (old.metadata.generation ?? 0) + 1;
@@ -219,7 +219,7 @@ export class Store {
 
   private of<K extends Kind>(kind: K): Map<string, Kinds[K]> {
     let map = this.objects.get(kind);
-    if (map === undefined) this.objects.set(kind, (map = new Map()));
+    if (map === undefined) this.objects.set(kind, (map = new Map<string, KubeObject>()));
     return map as Map<string, Kinds[K]>;
   }
 }

@@ -31,7 +31,7 @@ export function validate<K extends Kind>(kind: K, object: Kinds[K], old: Kinds[K
   if (kind === "Node") checkNode(object as Node, old as Node | undefined, fail);
   if (kind === "Lease") checkLease(object as Lease, fail);
   if (kind === "Event") checkEvent(object as Event, fail);
-  if (kind === "ConfigMap") checkConfigMap(object as Kinds["ConfigMap"], fail);
+  if (kind === "ConfigMap") checkConfigMap(object, fail);
   if (kind === "Pod" && old !== undefined) checkPod(object as Kinds["Pod"], old as Kinds["Pod"], fail);
 }
 

@@ -378,7 +378,7 @@ export class World {
           template: { metadata: { labels }, spec },
           claims,
         } as Templated["spec"],
-      } as never,
+      },
       "test",
     );
     this.behaviours.set(owner.metadata.uid, options);
