@@ -52,13 +52,7 @@ export class VirtualClock implements Clock {
   }
 
   /** Calls back after `milliseconds`. @returns the function that cancels it. */
-  after(
-    milliseconds: number,
-    who: string,
-    fire: () => void,
-    owner = "world",
-    background = false,
-  ): () => void {
+  after(milliseconds: number, who: string, fire: () => void, owner = "world"): () => void {
     const timer = this.add(milliseconds, owner, () => who, fire);
     return () => {
       timer.cancelled = true;
