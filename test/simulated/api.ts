@@ -149,12 +149,11 @@ export function resultOf(status: EvictionStatus): EvictionResult {
   return { outcome: "refused", status: code, message };
 }
 
-/** A fault between client and server. An injected conflict is not the UID precondition: the real client would see 409 too, so it is none here. */
+/** A fault between client and server; no answer at all is `refused` with status 0, as in the real client. An injected conflict is not the UID precondition: the real client would see 409 too, so it is none here. */
 function faultOf(error: ApiError): EvictionResult {
   const { status, message, retryAfterSeconds } = error;
   if (status === 429)
     return { outcome: "throttled", message, ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) };
-  if (status === 0) throw error;
   return { outcome: "refused", status: status === 409 ? 500 : status, message };
 }
 
