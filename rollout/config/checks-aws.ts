@@ -103,6 +103,9 @@ const RESERVED_TAGS = [
   "aws:",
 ];
 
+/** Tags that PatchGuard and the autoscaler need on a group at most. */
+const OWN_TAGS = 12;
+
 function checkTags(pool: Partly<AwsPoolConfig>, path: string): Problem[] {
   const tags = Object.keys(pool.tags ?? {});
   const problems = tags.flatMap((key) => {
@@ -111,11 +114,14 @@ function checkTags(pool: Partly<AwsPoolConfig>, path: string): Problem[] {
       ? []
       : [{ path: `${path}.tags["${key}"]`, reason: `tags ${prefix}… are set by PatchGuard or AWS` }];
   });
-  // AWS allows 50 on a resource; the rest is for PatchGuard's and the autoscaler's own
-  if (tags.length > 30)
+  // AWS allows 50 on a resource; on an Auto Scaling group labels and taints become tags, too, for the cluster autoscaler
+  const described =
+    pool.kind === "self-managed" ? Object.keys(pool.labels ?? {}).length + (pool.taints ?? []).length : 0;
+  const room = 50 - OWN_TAGS - described;
+  if (tags.length > room)
     problems.push({
       path: `${path}.tags`,
-      reason: `has ${tags.length} tags; at most 30 leave room for PatchGuard's own`,
+      reason: `has ${tags.length} tags; AWS takes 50, and beside PatchGuard's own there is room for ${room}`,
     });
   return problems;
 }
