@@ -11,7 +11,7 @@ type Inputs = Record<string, unknown>;
 
 /** The group's own name in the cloud, from its inputs or outputs. */
 const nameOf = (properties: Inputs): string =>
-  String(properties["nodeGroupName"] ?? properties["name"] ?? "");
+  [properties["nodeGroupName"], properties["name"]].find((name) => typeof name === "string") ?? "";
 
 /** Groups that this run declares, as `kind/name`: the deletion of one of them is half of a replacement. */
 export type DeclaredGroups = ReadonlySet<string>;
@@ -29,7 +29,7 @@ export function guards(
     "patchguard-group-delete",
     async (args) => {
       const kind = kindOf(args.type);
-      const name = nameOf({ ...args.oldInputs, ...args.oldOutputs } as Inputs);
+      const name = nameOf({ ...args.oldInputs, ...args.oldOutputs });
       const replaced = declared.has(`${kind}/${name}`);
       // a preview of an ordinary deletion says nothing: the handover that empties the group has not run yet
       if (pulumi.runtime.isDryRun() && !replaced) return;

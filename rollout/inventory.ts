@@ -42,7 +42,8 @@ export class Inventory {
     const failed = opened.find((result) => result.status === "rejected");
     if (failed) {
       for (const result of opened) if (result.status === "fulfilled") result.value.close();
-      throw failed.reason;
+      const reason: unknown = failed.reason;
+      throw reason instanceof Error ? reason : new Error(String(reason));
     }
     const caches = Object.fromEntries(
       opened.map((result, i) => [WATCHED[i], result.status === "fulfilled" ? result.value : undefined]),

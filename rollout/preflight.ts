@@ -5,7 +5,7 @@ import { Blocked } from "./errors.ts";
 import { type Finding, nameOf, sentence, sortFindings } from "./finding.ts";
 import type { Inventory } from "./inventory.ts";
 import { EVENT } from "./names.ts";
-import { judgePod, podName, workloadPodsOn } from "./pods.ts";
+import { judgePod, workloadPodsOn } from "./pods.ts";
 import type { RunRecord } from "./run-state.ts";
 import type { Job } from "./run.ts";
 import { isBlue, isReady, type Target } from "./target.ts";

@@ -30,7 +30,7 @@ interface DiffResult {
   replaces: string[];
 }
 
-type Stored = JobInputs & Record<string, unknown>;
+export type Stored = JobInputs & Record<string, unknown>;
 
 /** What counts as changed inputs: the target. How a handover goes (timeouts and the like) is no reason for one. */
 const workOf = ({ cluster, target }: JobInputs): string => canonical({ cluster, target });

@@ -12,15 +12,16 @@ interface Page<T> {
   items: T[] | null;
 }
 
-/** All pages of a list, as of one moment. */
+/** All pages of a list, as of one moment. @param page objects a page. */
 export async function list<T extends KubeObject>(
   transport: Transport,
   path: string,
   query: URLSearchParams,
+  page = PAGE,
 ): Promise<{ items: T[]; resourceVersion: string }> {
   for (let restarts = 0; ; restarts++) {
     try {
-      return await pages<T>(transport, path, query);
+      return await pages<T>(transport, path, query, page);
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 410) || restarts >= RESTARTS) throw error;
     }
@@ -31,10 +32,11 @@ async function pages<T extends KubeObject>(
   transport: Transport,
   path: string,
   selection: URLSearchParams,
+  size: number,
 ): Promise<{ items: T[]; resourceVersion: string }> {
   const items: T[] = [];
   const query = new URLSearchParams(selection);
-  query.set("limit", String(PAGE));
+  query.set("limit", String(size));
   for (;;) {
     const page = await transport.json<Page<T>>({ method: "GET", path: `${path}?${query.toString()}` });
     for (const item of page.items ?? []) items.push(item);
