@@ -23,14 +23,17 @@ const FAST = { start: "200ms", stop: "500ms" };
 describe("watcher on a real API server", function () {
   this.timeout(120_000);
   const sandbox = useSandbox();
-  let suffix = 0;
+  // another run may have left its names in a shared sandbox
+  const run = Date.now().toString(36);
+  let count = 0;
   let nodes: { blue1: string; blue2: string; green: string };
   let space: string;
 
   beforeEach("three nodes and a namespace of the test's own", async function () {
     const { test, view } = sandbox();
-    suffix += 1;
-    space = `shop${suffix}`;
+    count += 1;
+    const suffix = `${run}-${count}`;
+    space = `shop-${suffix}`;
     nodes = { blue1: `blue1-${suffix}`, blue2: `blue2-${suffix}`, green: `green-${suffix}` };
     await addFakeNodes(test.api, [
       { name: nodes.blue1, pool: "workers", generation: "aaaaaaaa", labels: { set: `blue1-${suffix}` } },
@@ -145,7 +148,6 @@ describe("watcher on a real API server", function () {
       });
       await view.eventually(
         () =>
-          view.events().length >= 0 &&
           view
             .podsOf("web", space)
             .some((p) => p.status?.conditions?.some((c) => c.type === "Ready" && c.status === "False")),

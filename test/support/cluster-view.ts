@@ -141,7 +141,7 @@ export class ClusterView {
   }
 
   scaled = (kind: "Deployment" | "StatefulSet" | "ReplicaSet", key: string): Scaled | undefined =>
-    this.list(kind).find((object) => keyOf(object) === key) as Scaled | undefined;
+    this.list(kind).find((object) => keyOf(object) === key);
 }
 
 /** Waits for a condition that no watch of the cluster tells of: a file, a process, an answer of the cloud. */

@@ -105,6 +105,7 @@ export class KubeApi {
       const lines = createInterface({ input: response });
       lines.on("line", onLine);
       lines.on("close", () => end());
+      lines.on("error", end);
       response.on("error", end);
     });
     request.on("error", end);

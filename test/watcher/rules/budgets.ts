@@ -30,14 +30,13 @@ export function podsOf(state: WatchState, budget: Budget): PodRecord[] {
 export function readBudget(state: WatchState, budget: Budget): BudgetReading {
   const pods = podsOf(state, budget).map((record) => record.pod);
   const healthy = pods.filter(isHealthy).length;
-  const { minAvailable, maxUnavailable } = budget.spec ?? {};
-  if (maxUnavailable !== undefined) {
-    const expected = expectedScale(state, pods);
-    return { healthy, expected, desired: Math.max(0, expected - scaled(maxUnavailable, expected)) };
-  }
-  if (typeof minAvailable === "number") return { healthy, expected: pods.length, desired: minAvailable };
   const expected = expectedScale(state, pods);
-  return { healthy, expected, desired: scaled(minAvailable ?? 1, expected) };
+  const { minAvailable = 1, maxUnavailable } = budget.spec ?? {};
+  const desired =
+    maxUnavailable !== undefined
+      ? Math.max(0, expected - scaled(maxUnavailable, expected))
+      : scaled(minAvailable, expected);
+  return { healthy, expected, desired };
 }
 
 /** The sum of the replicas that the pods' controllers want. */
