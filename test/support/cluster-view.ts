@@ -89,7 +89,7 @@ export class ClusterView {
           resolve(now);
         } catch (error) {
           stop();
-          reject(error);
+          reject(error instanceof Error ? error : new Error(String(error)));
         }
       };
       const again = setInterval(ask, 1000);
