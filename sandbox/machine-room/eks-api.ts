@@ -325,7 +325,9 @@ export class EksApi {
 function templateRequest(body: Record<string, unknown>): TemplateRequest | undefined {
   const request = body["launchTemplate"] as TemplateRequest | undefined;
   if (request && Boolean(request.id) === Boolean(request.name))
-    throw invalid("Launch template: you must specify either the launch template ID or the launch template name");
+    throw invalid(
+      "Launch template: you must specify either the launch template ID or the launch template name",
+    );
   return request;
 }
 

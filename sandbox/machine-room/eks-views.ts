@@ -66,8 +66,7 @@ export const updateView = (u: Update): object => ({
   id: u.id,
   status: u.status,
   type: u.type,
-  // what is noted for the machine room itself is no part of the answer
-  params: u.params.filter((p) => p.type !== "OwnTemplate"),
+  params: u.params,
   createdAt: seconds(u.createdAt),
   errors: u.errors,
 });

@@ -55,7 +55,10 @@ export class NodeGroups {
     if (this.complaints.get(group.name) !== message) log(`node group ${group.name}: ${message}`);
     this.complaints.set(group.name, message);
     if (group.status === "CREATING" && Date.now() - group.createdAt > this.world.settings.createFailedMs)
-      this.set(group, { status: "CREATE_FAILED", health: [{ code: "AsgInstanceLaunchFailures", message, resourceIds: [] }] });
+      this.set(group, {
+        status: "CREATE_FAILED",
+        health: [{ code: "AsgInstanceLaunchFailures", message, resourceIds: [] }],
+      });
   }
 
   private async step(group: Group): Promise<void> {
@@ -138,14 +141,16 @@ export class NodeGroups {
     const { minSize, maxSize, desiredSize } = group.scaling;
     await updateAsg(cloud.autoScaling, group, { min: minSize, max: maxSize, desired: desiredSize });
     const relabelled = update.params.some((p) => p.type.startsWith("Labels") || p.type.startsWith("Taints"));
-    if (relabelled && update.params.every((p) => p.type !== "OwnTemplate")) {
+    if (relabelled && !update.applied) {
       const data = group.launchTemplate ? (await readTemplate(cloud.ec2, group.launchTemplate)).data : {};
       const own = await writeOwnTemplate(cloud.ec2, group, cluster, data);
+      update.applied = true;
       this.set(group, { ownTemplateVersion: own.version });
       await updateAsg(cloud.autoScaling, group, { min: minSize, max: maxSize }, true);
+    }
+    if (relabelled)
       for (const name of this.nodesOf(await describeAsg(cloud.autoScaling, group)))
         await this.relabel(group, update, name);
-    }
     // asynchronous as the real one: whoever sends two in a row must wait for the first
     if (Date.now() - update.createdAt >= 1000 && kube.synced) update.status = "Successful";
   }

@@ -71,6 +71,8 @@ export interface Update {
   createdAt: number;
   errors: { errorCode: string; errorMessage: string; resourceIds: string[] }[];
   force?: boolean;
+  /** A ConfigUpdate's new template version is made. */
+  applied?: boolean;
   roll?: {
     step: "template" | "replace";
     /** What the group shall launch from. */

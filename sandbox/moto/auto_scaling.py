@@ -9,6 +9,9 @@ from collections import Counter
 
 from moto.autoscaling import models
 from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
+from moto.core.types import Base64EncodedString
+from moto.ec2.models import launch_templates
+from moto.ec2.utils import parse_user_data
 
 DELETING = "Delete in progress"
 PROCESSES = {
@@ -325,6 +328,16 @@ def attach_target_groups(self, group_name):
 
 
 def patch():
+    # moto reads the user data of a template's first version only, and chokes on that of the later ones
+    original_init = launch_templates.LaunchTemplateVersion.__init__
+
+    def init(self, template, number, data, description):
+        if data.get("UserData") and not isinstance(data["UserData"], Base64EncodedString):
+            data["UserData"] = parse_user_data(data["UserData"])
+        original_init(self, template, number, data, description)
+
+    launch_templates.LaunchTemplateVersion.__init__ = init
+
     Group.set_desired_capacity = record_desired_capacity
     Group.update = update
     Group.status = None
