@@ -13,7 +13,7 @@ import { componentNames, components, type ComponentName } from "./control-plane/
 import { apiUrl, kubeconfigPath, writeControlPlaneFiles } from "./control-plane/files.ts";
 import { choosePorts } from "./control-plane/ports.ts";
 import { endProcesses, isAlive, readRecords } from "./control-plane/processes.ts";
-import { PortTakenError, probe } from "./control-plane/ready.ts";
+import { isReady, PortTakenError, probe } from "./control-plane/ready.ts";
 import { claimDir, isSandboxDir, newState, readState, stateDir, writeState } from "./control-plane/state.ts";
 import type { SandboxState } from "./control-plane/state.ts";
 import { startComponents } from "./control-plane/supervisor.ts";
@@ -243,7 +243,7 @@ export async function sandboxStatus(
       const record = records.get(name);
       if (!record) return { name, state: "absent" };
       if (!isAlive(record)) return { name, state: "ended", log: record.log };
-      const ready = (await probe(readyUrl, ca, state.tokens["admin"])) === 200;
+      const ready = isReady(await probe(readyUrl, ca, state.tokens["admin"]));
       return { name, state: ready ? "ready" : "starting", pid: record.pid, log: record.log };
     }),
   );

@@ -20,7 +20,7 @@ export interface Component {
   name: ComponentName;
   after: ComponentName[];
   launch: Launch;
-  /** Answers with status 200 (moto: any answer) as soon as the component does its work. */
+  /** Answers with a status of 2xx as soon as the component does its work. */
   readyUrl: string;
   readySeconds: number;
   /** Its state is only in memory: when it is gone, the sandbox starts over. */
@@ -61,7 +61,7 @@ export function components(world: World): Component[] {
     after,
     launch: { name, command, args, env: { ...env, ...rest.env }, cwd: repository },
     readyUrl,
-    readySeconds: rest.readySeconds ?? 60,
+    readySeconds: rest.readySeconds ?? 120,
     volatile: rest.volatile ?? false,
   });
 
@@ -88,8 +88,8 @@ export function components(world: World): Component[] {
       [],
       world.python,
       [join(repository, "sandbox/moto/server.py"), "--host", "127.0.0.1", "--port", String(ports.moto)],
-      `${motoUrl}/moto-api/data.json`,
-      { volatile: true },
+      `${motoUrl}/moto-api/config`,
+      { volatile: true, env: { PYTHONDONTWRITEBYTECODE: "1" } },
     ),
     make(
       "kube-apiserver",

@@ -26,6 +26,11 @@ export async function probe(url: string, ca: string, token?: string): Promise<nu
   });
 }
 
+/** Whether a readiness answer is a yes: any 2xx (moto answers 201). */
+export function isReady(status: number | undefined): boolean {
+  return status !== undefined && status >= 200 && status < 300;
+}
+
 /** The last lines of a log, for an error message. */
 export function logTail(path: string, lines = 5): string {
   try {
@@ -52,7 +57,7 @@ export async function waitReady(
         ? new PortTakenError(text)
         : new Error(text);
     }
-    if (status === 200) return;
+    if (isReady(status)) return;
     if (Date.now() > deadline) {
       const answer = status === undefined ? "no answer" : `status ${status}`;
       throw new Error(
