@@ -84,6 +84,8 @@ describe("docs/reference.md says what the code says", () => {
       const source = textOf(`components/${resource.toLowerCase()}.ts`);
       return [...source.matchAll(/(\w+): undefined/g)].map((match) => `${resource} ${match[1]}`);
     });
+    for (const match of textOf("index.ts").matchAll(/^export const (\w+)/gm))
+      outputs.push(`Stack ${match[1]}`);
     sameSet(
       table("Resource").map(({ Resource, Output }) => `${Resource} ${Output}`),
       outputs,
