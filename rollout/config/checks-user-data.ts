@@ -26,7 +26,7 @@ export function checkUserData(pool: Pool, path: string, cluster: Partial<Cluster
   if (userData === undefined) {
     const pinsAmi = pool.image !== undefined && "ami" in pool.image;
     // a self-managed pool's schema asks for it by itself
-    if (pool.kind === "eks-managed" && pinsAmi && !("userData" in pool))
+    if (pool.kind === "eks-managed" && pinsAmi)
       return [
         {
           path: at,

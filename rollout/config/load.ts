@@ -61,7 +61,11 @@ export function loadConfig(raw: RawConfig, source?: string): Config {
     rollout: rollout ?? (salvage(rolloutSchema, raw.rollout) as Partial<RolloutConfig>),
     destroy,
   };
-  problems.push(...checkTogether(readable));
+  const inFields = problems.map(({ path }) => path);
+  // what is wrong in itself may look as if it were not there: once is enough
+  problems.push(
+    ...checkTogether(readable).filter(({ path }) => !inFields.some((field) => field.startsWith(path))),
+  );
   if (problems.length > 0 || cluster === undefined || rollout === undefined)
     throw new ConfigError(inOrder(problems), source);
   return { cluster, pools: pools.filter((pool) => pool !== undefined), rollout, destroy };
