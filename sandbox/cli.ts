@@ -10,7 +10,6 @@ import {
   startSandbox,
   stopSandbox,
 } from "./sandbox.ts";
-import type { ComponentName } from "./control-plane/components.ts";
 import { elapsed, terminalProgress } from "./terminal.ts";
 import { statusText } from "./status-text.ts";
 
@@ -26,7 +25,7 @@ async function main(args: readonly string[]): Promise<number> {
   const [command, ...rest] = args;
   switch (command ?? "") {
     case "up":
-      return up(rest);
+      return up();
     case "down":
       return down();
     case "status":
@@ -50,13 +49,10 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-async function up(args: readonly string[]): Promise<number> {
+async function up(): Promise<number> {
   const began = Date.now();
-  const without = args
-    .filter((arg) => arg.startsWith("--without="))
-    .map((arg) => arg.slice(10) as ComponentName);
   process.stderr.write(`Sandbox in ${sandboxDir()}\n`);
-  const sandbox = await startSandbox({ progress: terminalProgress(), without });
+  const sandbox = await startSandbox({ progress: terminalProgress() });
   process.stderr.write(`
 Up after ${elapsed(began)}: a real Kubernetes control plane with fake machines, and an AWS that is only on this computer.
   npm run sandbox -- exec kubectl get nodes                        look inside

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { certificatePaths } from "./certificates.ts";
 import type { Component, ComponentName } from "./components.ts";
 import { endProcesses, isAlive, launch, type ProcessRecord } from "./processes.ts";
-import { waitReady } from "./ready.ts";
+import { PortTakenError, waitReady } from "./ready.ts";
 import type { SandboxState } from "./state.ts";
 import type { Progress } from "../terminal.ts";
 
@@ -42,7 +42,10 @@ export async function startComponents(
   for (const component of list) ready.set(component.name, start(component));
   const results = await Promise.allSettled(ready.values());
   const broken = results.find((result) => result.status === "rejected");
-  if (!broken) return;
+  const ended = launched.find((record) => !isAlive(record));
+  if (!broken && !ended) return;
   await endProcesses(dir, launched);
-  throw broken.reason;
+  if (broken) throw broken.reason;
+  // somebody else on its port answered in its place
+  throw new PortTakenError(`${ended?.name} ended right after its start; its log is ${ended?.log}.`);
 }
