@@ -9,13 +9,12 @@ import {
   checkName,
   checkSizes,
   checkTaints,
-  checkTemplate,
   chooseImage,
   EksError,
   invalid,
   mergeTaints,
-  type TemplateData,
 } from "./eks-rules.ts";
+import { groupOf, templateRequest } from "./eks-create.ts";
 import type { World } from "./nodegroups.ts";
 import { kubernetesEffect, readTemplate } from "./own-template.ts";
 import type { Group, Sizes, Taint, Update } from "./store.ts";
@@ -26,12 +25,6 @@ interface Call {
   query: URLSearchParams;
   body: Record<string, unknown>;
 }
-interface TemplateRequest {
-  id?: string;
-  name?: string;
-  version?: string;
-}
-
 export class EksApi {
   private readonly world: World;
   private readonly wake: () => void;
@@ -122,56 +115,9 @@ export class EksApi {
       );
     if (present) throw taken();
 
-    const subnets = (body["subnets"] ?? []) as string[];
-    const unknown = subnets.filter((s) => !WORLD.subnets.some((w) => w.id === s));
-    if (subnets.length === 0) throw invalid("Subnets are not specified");
-    if (unknown.length > 0) throw invalid(`The subnet ID '${unknown[0]}' does not exist`);
-    const nodeRole = body["nodeRole"];
-    if (typeof nodeRole !== "string" || !nodeRole.startsWith("arn:"))
-      throw invalid("The node role is not an ARN");
-    const scaling = (body["scalingConfig"] ?? { minSize: 1, maxSize: 2, desiredSize: 2 }) as Sizes;
-    checkSizes(scaling);
-    const labels = (body["labels"] ?? {}) as Record<string, string>;
-    const taints = (body["taints"] ?? []) as Taint[];
-    checkLabels(labels);
-    checkTaints(taints);
-    const types = (body["instanceTypes"] ?? []) as string[];
-    const request = templateRequest(body);
-    if (request && body["diskSize"] !== undefined)
-      throw invalid("Disk size must be specified within the launch template.");
-    if (request && body["remoteAccess"] !== undefined)
-      throw invalid("Remote access configuration cannot be specified with a launch template.");
-    const template = request ? await readTemplate(this.world.cloud.ec2, request) : undefined;
-    if (template) checkTemplate(template.data as TemplateData, types.length > 0);
-    const image = chooseImage({
-      templateImage: template?.data.ImageId,
-      amiType: body["amiType"] as string | undefined,
-      releaseVersion: body["releaseVersion"] as string | undefined,
-      version: body["version"] as string | undefined,
-    });
+    const group = await groupOf(this.world.cloud.ec2, name, body);
+    // somebody else may have been quicker while the template was read
     if (this.world.store.data.groups[name]) throw taken();
-    const group: Group = {
-      name,
-      uuid: randomUUID(),
-      status: "CREATING",
-      createdAt: Date.now(),
-      modifiedAt: Date.now(),
-      ...(token === undefined ? {} : { clientRequestToken: token }),
-      subnets,
-      nodeRole,
-      scaling: { ...scaling },
-      instanceTypes: types.length > 0 ? types : [template?.data.InstanceType ?? "t3.medium"],
-      instanceTypesGiven: types.length > 0 || !template?.data.InstanceType,
-      capacityType: (body["capacityType"] as string | undefined) ?? "ON_DEMAND",
-      ...(request ? {} : { diskSize: (body["diskSize"] as number | undefined) ?? 20 }),
-      labels,
-      taints,
-      tags: (body["tags"] ?? {}) as Record<string, string>,
-      ...(template ? { launchTemplate: template.reference } : {}),
-      ...image,
-      updateConfig: (body["updateConfig"] ?? { maxUnavailable: 1 }) as Record<string, unknown>,
-      health: [],
-    };
     this.world.store.data.groups[name] = group;
     return this.changed(group);
   }
@@ -320,15 +266,6 @@ export class EksApi {
     this.changed(group);
     return {};
   }
-}
-
-function templateRequest(body: Record<string, unknown>): TemplateRequest | undefined {
-  const request = body["launchTemplate"] as TemplateRequest | undefined;
-  if (request && Boolean(request.id) === Boolean(request.name))
-    throw invalid(
-      "Launch template: you must specify either the launch template ID or the launch template name",
-    );
-  return request;
 }
 
 const unsupported = (call: Call): EksError =>

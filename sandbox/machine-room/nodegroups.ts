@@ -208,10 +208,10 @@ export class NodeGroups {
       return;
     }
     if (asg) return; // its instances are going
-    await deleteOwnTemplate(cloud.ec2, group);
     // EKS reports the group gone when its nodes are
     if (kube.nodes.list().some((n) => n.metadata?.labels?.["eks.amazonaws.com/nodegroup"] === group.name))
       return;
+    await deleteOwnTemplate(cloud.ec2, group);
     delete store.data.groups[group.name];
     store.save();
     log(`node group ${group.name}: deleted`);

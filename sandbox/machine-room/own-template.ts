@@ -14,7 +14,7 @@ import {
   type ResponseLaunchTemplateData,
 } from "@aws-sdk/client-ec2";
 import { imageById, WORLD } from "../images.ts";
-import { EksError, invalid } from "./eks-rules.ts";
+import { EksError } from "./eks-rules.ts";
 import type { Cluster } from "./node-shape.ts";
 import type { Group, Taint, TemplateReference } from "./store.ts";
 import { parseToml, writeToml, type TomlTable } from "./toml.ts";
@@ -59,10 +59,7 @@ export async function writeOwnTemplate(
 ): Promise<{ id: string; version: string }> {
   const name = ownTemplateName(group);
   const wanted = completed(group, cluster, data);
-  const present = await ec2.send(
-    new DescribeLaunchTemplatesCommand({ Filters: [{ Name: "launch-template-name", Values: [name] }] }),
-  );
-  const id = present.LaunchTemplates?.[0]?.LaunchTemplateId;
+  const id = await ownTemplateId(ec2, group);
   if (id === undefined) {
     const made = await ec2.send(
       new CreateLaunchTemplateCommand({
@@ -80,11 +77,15 @@ export async function writeOwnTemplate(
 }
 
 export async function deleteOwnTemplate(ec2: EC2Client, group: Group): Promise<void> {
-  try {
-    await ec2.send(new DeleteLaunchTemplateCommand({ LaunchTemplateName: ownTemplateName(group) }));
-  } catch (error) {
-    if (!(error as Error).name.startsWith("InvalidLaunchTemplateName")) throw error;
-  }
+  // moto answers a deletion of what is gone with an error about its parameters: look first
+  const id = await ownTemplateId(ec2, group);
+  if (id !== undefined) await ec2.send(new DeleteLaunchTemplateCommand({ LaunchTemplateId: id }));
+}
+
+async function ownTemplateId(ec2: EC2Client, group: Group): Promise<string | undefined> {
+  const filter = { Name: "launch-template-name", Values: [ownTemplateName(group)] };
+  const present = await ec2.send(new DescribeLaunchTemplatesCommand({ Filters: [filter] }));
+  return present.LaunchTemplates?.[0]?.LaunchTemplateId;
 }
 
 const eksTags = (group: Group): { Key: string; Value: string }[] => [
