@@ -62,6 +62,7 @@ describe("sandbox state", () => {
     claimDir(dir);
     assert.ok(isSandboxDir(dir));
     writeFileSync(join(dir, "sandbox.json"), '{"version":');
+    claimDir(dir); // again, now that it has files of ours
     await stopSandbox({ dir });
     assert.equal(existsSync(dir), false);
     await stopSandbox({ dir });
