@@ -40,10 +40,10 @@ export class TestSandbox {
   }
 
   /** Runs `body` under a watcher, and fails when a promise was broken. */
-  async watched(
+  watched = async (
     body: (watcher: Watcher) => Promise<Expectation | void>,
     options: Partial<WatcherOptions> = {},
-  ): Promise<Summary> {
+  ): Promise<Summary> => {
     const watcher = await this.watch(options);
     try {
       const expectation = await body(watcher);
@@ -51,7 +51,7 @@ export class TestSandbox {
     } finally {
       watcher.stop();
     }
-  }
+  };
 }
 
 /**
