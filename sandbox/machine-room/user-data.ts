@@ -75,7 +75,7 @@ function nodeadm(text: string): Bootstrap {
   const bodies =
     parts.length > 0
       ? parts.filter((p) => p.type === "application/node.eks.aws").map((p) => p.body)
-      : /kind:\s*["']?NodeConfig/.test(text)
+      : /kind["']?\s*:\s*["']?NodeConfig/.test(text)
         ? [text]
         : [];
   if (bodies.length === 0) throw new Error("the user data holds no NodeConfig (application/node.eks.aws)");

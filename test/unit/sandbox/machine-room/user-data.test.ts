@@ -49,6 +49,12 @@ describe("user data of AL2023 (nodeadm)", () => {
   it("reads a bare NodeConfig, Windows line ends, base64 parts and gzip", () => {
     const bare = nodeConfig(cluster);
     assert.equal(readUserData(base64(bare), "al2023").cluster, "sandbox");
+    const json = JSON.stringify({
+      apiVersion: "node.eks.aws/v1alpha1",
+      kind: "NodeConfig",
+      spec: { cluster: { name: "json", apiServerEndpoint: "x", certificateAuthority: "y", cidr: "z" } },
+    });
+    assert.equal(readUserData(base64(json), "al2023").cluster, "json");
     const crlf = mime(nodeadmPart(bare)).replaceAll("\n", "\r\n");
     assert.equal(readUserData(base64(crlf), "al2023").cluster, "sandbox");
     const encoded = mime(
