@@ -5,6 +5,7 @@ import { freeze } from "./freeze.ts";
 import type { EventReason } from "./names.ts";
 import { EVENT, runStateName, STATE_NAMESPACE } from "./names.ts";
 import type { LogEvent } from "./log.ts";
+import { isFinished, isTerminating } from "./pods.ts";
 import type { Run } from "./run.ts";
 import type { RunRecord } from "./run-state.ts";
 import { until } from "./wait.ts";
@@ -23,11 +24,40 @@ async function record(run: Run, phase: RunRecord["phase"], why: string): Promise
 
 /** Could not move on: everything closed is reopened, green stays, the next `up` resumes. */
 export async function hold(run: Run, error: Error): Promise<Error> {
+  await landed(run);
   await reopenAll(run);
   await record(run, "held", error.message);
   if (error instanceof Blocked) return error; // nothing was touched, and the pause was told
   await tell(run, "hold", EVENT.held, `handover of pool ${run.target.pool} holds: ${error.message}`);
   return error instanceof Hold ? error : new Hold(error.message, { cause: error });
+}
+
+/**
+ * Pods that were evicted and are on their way are let land on green first: a blue that is open again would take them back, and the
+ * next run would move them a second time. Waits at most `drain.terminationSlackSeconds`; what is stuck longer is why we hold.
+ */
+async function landed(run: Run): Promise<void> {
+  const { inventory, state } = run;
+  const inHand = Object.values(state.record.nodes).filter(({ phase }) => phase === "in-hand");
+  const evicted = new Set(inHand.flatMap(({ moved }) => moved));
+  const owners = new Set(inHand.flatMap((it) => it.owners));
+  const onTheirWay = (): boolean => {
+    const leaving = inventory.all("Pod").some((pod) => evicted.has(pod.metadata.uid) && isTerminating(pod));
+    const unbound = [...owners].some((uid) =>
+      inventory.podsOf(uid).some((pod) => !pod.spec?.nodeName && !isFinished(pod)),
+    );
+    return leaving || unbound;
+  };
+  if (!onTheirWay()) return;
+  const timeoutSeconds = run.config.drain.terminationSlackSeconds;
+  const late = (): Error => new Hold(`evicted pods were still on their way after ${timeoutSeconds} s`);
+  try {
+    await until({ clock: run.clock, signal: run.signal, wakes: inventory, timeoutSeconds, late }, () =>
+      onTheirWay() ? undefined : true,
+    );
+  } catch (error) {
+    run.log.warning("hold", `reopening all the same: ${messageOf(error)}`);
+  }
 }
 
 /** The operator's stop: reopen, end. The node in hand comes first, since there may be little time. */

@@ -39,16 +39,16 @@ export class Inventory {
   /** Opens all caches; resolves when each has its first list. On a failure the ones already open are closed. */
   static async open(cluster: Cluster): Promise<Inventory> {
     const opened = await Promise.allSettled(WATCHED.map((kind) => cluster.watch(kind)));
-    const failed = opened.find((result) => result.status === "rejected");
+    const failed = opened.find((result): result is PromiseRejectedResult => result.status === "rejected");
     if (failed) {
       for (const result of opened) if (result.status === "fulfilled") result.value.close();
       const reason: unknown = failed.reason;
       throw reason instanceof Error ? reason : new Error(String(reason));
     }
-    const caches = Object.fromEntries(
+    const caches: Record<string, unknown> = Object.fromEntries(
       opened.map((result, i) => [WATCHED[i], result.status === "fulfilled" ? result.value : undefined]),
     );
-    return new Inventory(caches as { [K in Watched]: WatchCache<Kinds[K]> });
+    return new Inventory(caches as unknown as { [K in Watched]: WatchCache<Kinds[K]> });
   }
 
   all<K extends Watched>(kind: K): readonly Kinds[K][] {

@@ -114,6 +114,9 @@ async function account(
   const nodes = await view.nodes();
   const summary = watcher.summary();
   const moves = Object.values(summary.moves);
+  const others = Object.entries(summary.otherDisruptions)
+    .map(([who, number]) => `${number} by ${who}`)
+    .join(", ");
   const checks: [boolean, string][] = [
     [
       violations.length === 0,
@@ -128,8 +131,8 @@ async function account(
       `${moves.length} of 12 pods moved, each ${Math.max(0, ...moves.map(({ total }) => total))} time.`,
     ],
     [
-      Object.keys(summary.otherDisruptions).length === 0,
-      `No pod was ended in any other way than by an eviction within its budget.`,
+      others === "",
+      `Pods ended in any other way than by an eviction within their budget: ${others || "none"}.`,
     ],
     [
       !nodes.some(({ generation }) => generation === blue),
@@ -189,10 +192,12 @@ async function run(
 /** The run log's lines as they are written. */
 class Feed {
   private readonly folder: string;
+  private readonly earlier: Set<string>;
   private seen = 0;
   private last: string[] = [];
   constructor(folder: string) {
-    this.folder = folder;
+    this.folder = path.join(folder, `patchguard-${STACK}`);
+    this.earlier = new Set(this.files()); // image A's own run log is not part of the story
   }
   read(): string[] {
     const lines = this.files().flatMap((file) =>
@@ -202,11 +207,7 @@ class Feed {
     );
     for (const line of lines.slice(this.seen)) {
       const { message, event } = JSON.parse(line) as { message: string; event: string };
-      if (!screen.live) screen.say(`   ${message}`);
-      else if (
-        ["node-drained", "green", "close", "finish", "relax", "blocked", "hold", "rollback"].includes(event)
-      )
-        screen.say(`   ${message}`);
+      if (TOLD.has(event)) screen.say(`   ${message}`);
       this.last = [...this.last, message].slice(-3);
     }
     this.seen = lines.length;
@@ -216,14 +217,26 @@ class Feed {
     this.read();
   }
   private files(): string[] {
-    const stack = path.join(this.folder, `patchguard-${STACK}`);
-    if (!existsSync(stack)) return [];
-    // image A's own run log is not part of the story
-    return readdirSync(stack)
-      .map((name) => path.join(stack, name))
-      .slice(-1);
+    if (!existsSync(this.folder)) return [];
+    return readdirSync(this.folder)
+      .map((name) => path.join(this.folder, name))
+      .filter((file) => !this.earlier?.has(file));
   }
 }
+
+/** Events of the run log that the reader is told; the picture shows the rest. */
+const TOLD = new Set([
+  "start",
+  "preflight",
+  "green",
+  "close",
+  "node-drained",
+  "relax",
+  "blocked",
+  "hold",
+  "rollback",
+  "finish",
+]);
 
 async function whileDrawing(
   view: ClusterView,

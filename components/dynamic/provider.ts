@@ -8,7 +8,7 @@ import type * as Entry from "./entry.ts";
  * The methods must not use anything from outside their own bodies: what they capture would be serialized into the state.
  */
 export const gateProvider: pulumi.dynamic.ResourceProvider<Entry.Stored> = {
-  async diff(id, olds, news) {
+  async diff(id, olds: Entry.Stored, news: Entry.Stored) {
     const { pathToFileURL } = await import("node:url");
     const url = pathToFileURL(process.cwd() + "/components/dynamic/entry.ts").href;
     const entry = (await import(url)) as typeof Entry;
@@ -29,7 +29,7 @@ export const gateProvider: pulumi.dynamic.ResourceProvider<Entry.Stored> = {
 };
 
 export const handoverProvider: pulumi.dynamic.ResourceProvider<Entry.Stored> = {
-  async diff(id, olds, news) {
+  async diff(id, olds: Entry.Stored, news: Entry.Stored) {
     const { pathToFileURL } = await import("node:url");
     const url = pathToFileURL(process.cwd() + "/components/dynamic/entry.ts").href;
     const entry = (await import(url)) as typeof Entry;
@@ -50,7 +50,7 @@ export const handoverProvider: pulumi.dynamic.ResourceProvider<Entry.Stored> = {
 };
 
 export const consentProvider: pulumi.dynamic.ResourceProvider<{ cluster: ClusterRef }> = {
-  async create(inputs) {
+  async create(inputs: { cluster: ClusterRef }) {
     const { pathToFileURL } = await import("node:url");
     const url = pathToFileURL(process.cwd() + "/components/dynamic/entry.ts").href;
     const entry = (await import(url)) as typeof Entry;

@@ -1,0 +1,178 @@
+/** The rollout code on a real API server: nodes without a cloud behind them, pods played by KWOK. */
+import assert from "node:assert/strict";
+import type { Cloud } from "../../rollout/cloud/cloud.ts";
+import { systemClock } from "../../rollout/clock.ts";
+import { createCluster } from "../../rollout/cluster/client.ts";
+import { connect } from "../../rollout/cluster/kubeconfig.ts";
+import { rolloutSchema } from "../../rollout/config/rollout.ts";
+import { Blocked, Breach, Hold } from "../../rollout/errors.ts";
+import { handover, type Outcome } from "../../rollout/handover.ts";
+import { type LogLine, RunLog } from "../../rollout/log.ts";
+import { addFakeNodes } from "../support/nodes.ts";
+import { useSandbox } from "../support/sandbox.ts";
+import { apply, budget, deployment, objectPath } from "../support/workloads.ts";
+
+/** A cloud without groups: what these tests are about happens on the API server. */
+const noGroups: Cloud = {
+  groups: () => Promise.resolve([]),
+  group: () => Promise.resolve(undefined),
+  groupsOf: () => Promise.resolve([]),
+  imagesOf: (ids) => Promise.resolve(new Map(ids.map((id) => [id, "ami-1"]))),
+  resize: () => Promise.resolve(),
+  suspend: () => Promise.resolve(),
+  resume: () => Promise.resolve(),
+  setOwnership: () => Promise.resolve(),
+  targetHealth: () => Promise.resolve(new Map()),
+};
+
+describe("a handover on a real API server", function () {
+  this.timeout(5 * 60_000);
+  const sandbox = useSandbox();
+  let from = "aaaaaaaa";
+  let to = "bbbbbbbb";
+  let lines: LogLine[] = [];
+
+  /** Runs a handover to the other generation; on success the roles are exchanged for the next test. */
+  async function move(
+    rollout: object = {},
+    onLine: (line: LogLine) => void = () => undefined,
+  ): Promise<Outcome> {
+    const kubeconfig = await connect({
+      kind: "kubernetes",
+      kubeconfig: sandbox().sandbox.kubeconfig,
+      context: "sandbox",
+    });
+    const cluster = createCluster(kubeconfig, {
+      requestTimeoutSeconds: 30,
+      userAgent: "patchguard/test",
+      clock: systemClock,
+    });
+    lines = [];
+    const log = new RunLog(systemClock, [(line) => lines.push(line), onLine]);
+    const config = rolloutSchema.parse({ health: { windowSeconds: 0 }, ...rollout });
+    const outcome = await handover({
+      target: { pool: "workers", generation: to, image: { ami: "ami-1" }, groups: [] },
+      later: [],
+      config,
+      stack: "patchguard/test",
+      runId: String(Math.random()),
+      cluster,
+      cloud: noGroups,
+      clock: systemClock,
+      log,
+      signal: new AbortController().signal,
+    });
+    [from, to] = [to, from];
+    return outcome;
+  }
+
+  const webPods = () =>
+    sandbox()
+      .view.pods()
+      .filter(({ metadata }) => metadata.name.startsWith("web-"));
+
+  before("two generations, pods on one", async () => {
+    const { test, view } = sandbox();
+    await addFakeNodes(test.api, [
+      ...["blue-1", "blue-2"].map((name, i) => ({
+        name,
+        pool: "workers",
+        generation: from,
+        zone: `us-east-1${"ab"[i]}`,
+      })),
+    ]);
+    await apply(
+      test.api,
+      deployment({ name: "web", replicas: 4, start: "500ms", stop: "500ms" }),
+      budget({ name: "web", app: "web", maxUnavailable: 1 }),
+    );
+    await view.ready("web", 4, 60);
+    await addFakeNodes(test.api, [
+      ...["green-1", "green-2"].map((name, i) => ({
+        name,
+        pool: "workers",
+        generation: to,
+        zone: `us-east-1${"ab"[i]}`,
+      })),
+    ]);
+    await view.budgetAllows("default/web", 1);
+  });
+
+  it("blocks on a pod without a controller, and touches nothing", async () => {
+    const { test, watched } = sandbox();
+    const bare = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "bare", namespace: "default" },
+      spec: { nodeName: "blue-1", containers: [{ name: "c", image: "i" }] },
+    };
+    await apply(test.api, bare);
+    const summary = await watched(async () => {
+      await assert.rejects(move({ preflight: { timeoutSeconds: 1 } }), (error) => {
+        assert.ok(error instanceof Blocked);
+        assert.match(error.message, /Pod default\/bare: no controller would start this pod again/);
+        assert.match(error.message, /nothing was touched/);
+        return true;
+      });
+      return { outcome: "reopened" };
+    });
+    assert.deepEqual(Object.keys(summary.evictions), []);
+    await test.api.request("DELETE", objectPath(bare));
+  });
+
+  it("holds when a pod does not go, puts everything back, and goes on when it does", async () => {
+    const { test, view, watched } = sandbox();
+    const stuck = webPods().find((pod) => pod.spec?.nodeName === "blue-1");
+    assert.ok(stuck);
+    const path = `/api/v1/namespaces/default/pods/${stuck.metadata.name}`;
+    await test.api.request("PATCH", path, { metadata: { finalizers: ["test.dev/hold"] } });
+    await watched(async (watcher) => {
+      const rollout = { drain: { terminationSlackSeconds: 1, podTimeoutSeconds: 20 } };
+      await assert.rejects(move(rollout), (error) => {
+        assert.ok(error instanceof Hold, String(error));
+        assert.match(error.message, /finalizer test\.dev\/hold holds it/);
+        return true;
+      });
+      await watcher.expectReopened();
+      watcher.held();
+      await test.api.request("PATCH", path, { metadata: { finalizers: null } });
+      await view.ready("web", 4, 60);
+      const { pods } = await move();
+      assert.ok(pods >= 4, `${pods} pods`);
+      return { outcome: "finished", stayClosed: { nodes: ["blue-1", "blue-2"] } };
+    });
+    assert.ok(webPods().every((pod) => pod.spec?.nodeName?.startsWith("green")));
+  });
+
+  it("rolls back when moved pods crash in the health window", async () => {
+    const { test, view, watched } = sandbox();
+    let crashed = "";
+    const crashOne = (line: LogLine): void => {
+      if (line.event !== "health" || crashed !== "") return;
+      const pod = webPods().find((it) => it.spec?.nodeName?.startsWith("blue"));
+      crashed = pod?.metadata.name ?? "";
+      const patch = { metadata: { annotations: { "sandbox.patchguard.dev/fail": "crash" } } };
+      void test.api.request("PATCH", `/api/v1/namespaces/default/pods/${crashed}`, patch);
+    };
+    await watched(async (watcher) => {
+      const rollout = { health: { windowSeconds: 30 }, drain: { podTimeoutSeconds: 1 } };
+      await assert.rejects(move(rollout, crashOne), (error) => {
+        assert.ok(error instanceof Breach, String(error));
+        assert.match(
+          error.message,
+          new RegExp(`default/${crashed} on node blue-\\d (restarted|is no longer Ready)`),
+        );
+        return true;
+      });
+      await watcher.expectReopened({ nodes: ["blue-1", "blue-2"] });
+    });
+    const taints = (name: string): unknown[] =>
+      (view.nodes().find((node) => node.metadata.name === name) as { spec?: { taints?: unknown[] } }).spec
+        ?.taints ?? [];
+    assert.deepEqual(taints("green-1"), [], "the nodes we were moving from serve again");
+    assert.equal(taints("blue-1").length, 1, "the nodes we were moving to are closed, as ours");
+    assert.ok(
+      lines.some(({ event, message }) => event === "rollback" && /rolling pool workers back/.test(message)),
+    );
+  });
+});
