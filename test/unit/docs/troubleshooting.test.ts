@@ -43,6 +43,7 @@ const fragments = (tablesOf(textOf("docs/troubleshooting.md")).get(HEAD) ?? []).
 const WITHOUT_A_ROW = [
   /^error\.message/,
   /^"unreachable"/,
+  /evicted pods were still on their way/, // a line of the log, on the way to another hold
   /did not end in time/, // the clock itself stopped
   /adopt needs at least one label/, // the config refuses it first
 ];
