@@ -64,7 +64,8 @@ const nothingMoves: Map = {
   adopt: { matchLabels: { a: "b" } },
 };
 
-describe("generation", () => {
+describe("generation", function () {
+  this.timeout(30_000); // properties try many cases, also on a busy machine
   for (const [kind, sample, fields] of [
     ["eks-managed", managed, everyManagedField],
     ["eks-managed with a release", released, everyReleasedField],
@@ -149,7 +150,8 @@ function shuffled<T>(value: T, numbers: fc.Stream<number>): T {
   ) as T;
 }
 
-describe("names", () => {
+describe("names", function () {
+  this.timeout(30_000);
   const long = "c".repeat(100);
   const pool = poolOf(managed({ name: "p".repeat(32) }));
 

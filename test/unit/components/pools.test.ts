@@ -23,7 +23,11 @@ const text = (template: Declared): string =>
   Buffer.from(String(template.inputs.userData), "base64").toString();
 const zoneOf = (group: Declared): string => group.name.slice(-"us-east-1a".length);
 
-describe("pools: Pulumi.prod.yaml arrives in the resources", () => {
+// the first use of the @pulumi/aws SDK loads all of it: seconds on a busy machine
+const TIMEOUT_MS = 60_000;
+
+describe("pools: Pulumi.prod.yaml arrives in the resources", function () {
+  this.timeout(TIMEOUT_MS);
   let prod: Config;
   let all: Declared[];
   before(async () => {
@@ -240,7 +244,8 @@ describe("pools: Pulumi.prod.yaml arrives in the resources", () => {
   });
 });
 
-describe("pools: details", () => {
+describe("pools: details", function () {
+  this.timeout(TIMEOUT_MS);
   it("without blue, and with an autoscaler, a group starts at its minimum", async () => {
     const all = await pools(config([managed({ size: { min: 1, max: 4 } })]));
     assert.deepEqual(

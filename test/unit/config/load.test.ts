@@ -55,7 +55,8 @@ describe("config: defaults", () => {
   });
 });
 
-describe("config: stack files", () => {
+describe("config: stack files", function () {
+  this.timeout(30_000);
   let folder: string;
   before(async () => (folder = await mkdtemp(path.join(tmpdir(), "patchguard-config-"))));
   after(() => rm(folder, { recursive: true }));
