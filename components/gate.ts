@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { JobInputs } from "./dynamic/entry.ts";
 import { gateProvider } from "./dynamic/provider.ts";
 
-export type JobArgs = { [K in Exclude<keyof JobInputs, "urn">]: pulumi.Input<JobInputs[K]> };
+export type JobArgs = { [K in Exclude<keyof JobInputs, "resourceUrn">]: pulumi.Input<JobInputs[K]> };
 
 export const urnOf = (name: string): string =>
   `urn:pulumi:${pulumi.getStack()}::${pulumi.getProject()}::pulumi-nodejs:dynamic:Resource::${name}`;
@@ -18,6 +18,11 @@ export class Gate extends pulumi.dynamic.Resource {
   declare readonly warnings: pulumi.Output<string[]>;
 
   constructor(name: string, args: JobArgs, options: pulumi.CustomResourceOptions) {
-    super(gateProvider, name, { ...args, urn: urnOf(name), sizes: undefined, warnings: undefined }, options);
+    super(
+      gateProvider,
+      name,
+      { ...args, resourceUrn: urnOf(name), sizes: undefined, warnings: undefined },
+      options,
+    );
   }
 }

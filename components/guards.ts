@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { consentRecorded } from "../rollout/consent.ts";
 import { desiredSize, mayDelete, mayReplace, mayScaleIn, rollingChanges } from "../rollout/guards.ts";
 import { type ClusterRef, openWorld } from "../rollout/world.ts";
 
@@ -34,7 +35,8 @@ export function guards(
       // a preview of an ordinary deletion says nothing: the handover that empties the group has not run yet
       if (pulumi.runtime.isDryRun() && !replaced) return;
       const world = await openWorld(cluster);
-      if (replaced) await mayReplace(world.cluster, world.cloud, kind, name);
+      const destroying = consent && (await consentRecorded(world.cluster)); // then the program declares what is deleted
+      if (replaced && !destroying) await mayReplace(world.cluster, world.cloud, kind, name);
       if (pulumi.runtime.isDryRun()) return;
       const signal = new AbortController().signal;
       await mayDelete({ ...world, signal, consent }, kind, name);

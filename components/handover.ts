@@ -14,7 +14,14 @@ export class Handover extends pulumi.dynamic.Resource {
     super(
       handoverProvider,
       name,
-      { ...args, urn: urnOf(name), proof: undefined, nodes: undefined, pods: undefined, seconds: undefined },
+      {
+        ...args,
+        resourceUrn: urnOf(name),
+        proof: undefined,
+        nodes: undefined,
+        pods: undefined,
+        seconds: undefined,
+      },
       options,
     );
   }

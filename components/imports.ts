@@ -48,7 +48,7 @@ export async function existing(
     const { physical } = templateNames(cluster.name, pool.name, generation);
     const { LaunchTemplates: found = [] } = await call(
       aws,
-      "DescribeLaunchTemplates",
+      "ec2:DescribeLaunchTemplates",
       `launch template ${physical}`,
       () =>
         aws.ec2.send(

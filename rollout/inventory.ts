@@ -15,18 +15,19 @@ const WATCHED = [
   "CSIDriver",
 ] as const satisfies Kind[];
 type Watched = (typeof WATCHED)[number];
+type Caches = { [K in Watched]: WatchCache<Kinds[K]> };
 
 /**
  * The live picture of the cluster that the handover decides by: watch caches, with indexes that are made anew after a change.
  * Only reads; what it says may be a moment old, so the API server stays the judge of every eviction.
  */
 export class Inventory {
-  private readonly caches: { [K in Watched]: WatchCache<Kinds[K]> };
+  private readonly caches: Caches;
   private readonly listeners = new Set<() => void>();
   private podsByNode: Map<string, Pod[]> | undefined;
   private podsByController: Map<string, Pod[]> | undefined;
 
-  private constructor(caches: { [K in Watched]: WatchCache<Kinds[K]> }) {
+  private constructor(caches: Caches) {
     this.caches = caches;
     for (const kind of WATCHED) {
       caches[kind].onChange(() => {
@@ -38,17 +39,17 @@ export class Inventory {
 
   /** Opens all caches; resolves when each has its first list. On a failure the ones already open are closed. */
   static async open(cluster: Cluster): Promise<Inventory> {
-    const opened = await Promise.allSettled(WATCHED.map((kind) => cluster.watch(kind)));
-    const failed = opened.find((result): result is PromiseRejectedResult => result.status === "rejected");
+    const opened = await Promise.allSettled(
+      WATCHED.map(async (kind): Promise<[Watched, WatchCache<unknown>]> => [kind, await cluster.watch(kind)]),
+    );
+    const failed = opened.find((result) => result.status === "rejected");
+    const caches = opened.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
     if (failed) {
-      for (const result of opened) if (result.status === "fulfilled") result.value.close();
+      for (const [, cache] of caches) cache.close();
       const reason: unknown = failed.reason;
       throw reason instanceof Error ? reason : new Error(String(reason));
     }
-    const caches: Record<string, unknown> = Object.fromEntries(
-      opened.map((result, i) => [WATCHED[i], result.status === "fulfilled" ? result.value : undefined]),
-    );
-    return new Inventory(caches as unknown as { [K in Watched]: WatchCache<Kinds[K]> });
+    return new Inventory(Object.fromEntries(caches) as unknown as Caches);
   }
 
   all<K extends Watched>(kind: K): readonly Kinds[K][] {

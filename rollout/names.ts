@@ -39,7 +39,6 @@ export const ANNOTATION_SCALE_DOWN_DISABLED = "cluster-autoscaler.kubernetes.io/
 export const EVENT = {
   blocked: "PatchGuardBlocked",
   unblocked: "PatchGuardUnblocked",
-  closed: "PatchGuardClosed",
   relaxed: "PatchGuardRelaxed",
   draining: "PatchGuardDraining",
   drained: "PatchGuardDrained",
@@ -48,11 +47,10 @@ export const EVENT = {
   paused: "PatchGuardPaused",
   reopened: "PatchGuardReopened",
   succeeded: "PatchGuardSucceeded",
-  refused: "PatchGuardRefused",
 } as const;
 export type EventReason = (typeof EVENT)[keyof typeof EVENT];
 
-/** Default deadlines and intervals, in seconds. Each can be set under `patchguard:rollout`. */
+/** Default deadlines and intervals, in seconds. All but `quietSeconds` and `requestTimeoutSeconds` can be set under `patchguard:rollout`. */
 export const DEFAULTS = {
   /** How long pre-flight waits for blocking findings to clear. */
   preflightTimeoutSeconds: 1800,

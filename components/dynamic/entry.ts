@@ -22,7 +22,8 @@ export interface JobInputs {
   rollout: RolloutConfig;
   /** `<project>/<stack>`. */
   stack: string;
-  urn: string;
+  /** The resource's own URN, for progress on its line. (`urn` itself is taken: every resource has that output.) */
+  resourceUrn: string;
 }
 
 interface DiffResult {
@@ -52,7 +53,7 @@ const canonical = (value: unknown): string =>
  */
 async function diff(olds: Stored, news: Stored): Promise<DiffResult> {
   if (workOf(olds) !== workOf(news)) return { changes: true, replaces: [] };
-  const log = engineLog(news.urn);
+  const log = engineLog(news.resourceUrn);
   try {
     const { cluster } = await openWorld(news.cluster);
     const why = await workLeft(cluster, news.target);
@@ -76,7 +77,7 @@ async function withJob<T>(inputs: Stored, work: (job: Job) => Promise<T>): Promi
   const { signal, dispose } = engineSignal();
   try {
     const world = await openWorld(inputs.cluster);
-    const log = new RunLog(world.clock, [engineLog(inputs.urn), fileLog(inputs)]);
+    const log = new RunLog(world.clock, [engineLog(inputs.resourceUrn), fileLog(inputs)]);
     const { target, later, rollout: config, stack } = inputs;
     return await work({
       ...world,

@@ -17,7 +17,7 @@ const noGroups: Cloud = {
   groups: () => Promise.resolve([]),
   group: () => Promise.resolve(undefined),
   groupsOf: () => Promise.resolve([]),
-  imagesOf: (ids) => Promise.resolve(new Map(ids.map((id) => [id, "ami-1"]))),
+  imagesOf: () => Promise.resolve(new Map()),
   resize: () => Promise.resolve(),
   suspend: () => Promise.resolve(),
   resume: () => Promise.resolve(),
@@ -51,7 +51,7 @@ describe("a handover on a real API server", function () {
     const log = new RunLog(systemClock, [(line) => lines.push(line), onLine]);
     const config = rolloutSchema.parse({ health: { windowSeconds: 0 }, ...rollout });
     const outcome = await handover({
-      target: { pool: "workers", generation: to, image: { ami: "ami-1" }, groups: [] },
+      target: { pool: "workers", generation: to, image: { releaseVersion: "1.34.1-20251027" }, groups: [] },
       later: [],
       config,
       stack: "patchguard/test",
