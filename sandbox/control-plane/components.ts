@@ -175,7 +175,6 @@ export function components(world: World): Component[] {
       [join(repository, "sandbox/machine-room/main.ts")],
       `http://127.0.0.1:${ports.machineRoom}/-/ready`,
       {
-        volatile: true,
         env: {
           ...state.knobs,
           MACHINE_ROOM_PORT: String(ports.machineRoom),

@@ -15,7 +15,7 @@ import {
   mergeTaints,
 } from "./eks-rules.ts";
 import { groupOf, templateRequest } from "./eks-create.ts";
-import type { World } from "./nodegroups.ts";
+import type { World } from "./world.ts";
 import { kubernetesEffect, readTemplate } from "./own-template.ts";
 import type { Group, Sizes, Taint, Update } from "./store.ts";
 

@@ -9,12 +9,13 @@ import { startFront } from "./front.ts";
 import { Kube, tolerate } from "./kube.ts";
 import { log } from "./log.ts";
 import { repeat } from "./loop.ts";
-import { NodeGroups, type World } from "./nodegroups.ts";
+import { NodeGroups } from "./nodegroups.ts";
 import type { Cluster } from "./node-shape.ts";
 import { Nodes } from "./nodes.ts";
 import { readSettings } from "./settings.ts";
 import { Store } from "./store.ts";
 import { Volumes } from "./volumes.ts";
+import type { World } from "./world.ts";
 
 const settings = readSettings();
 const cluster: Cluster = {

@@ -5,12 +5,10 @@
 
 import type { AutoScalingGroup } from "@aws-sdk/client-auto-scaling";
 import { createAsg, deleteAsg, describeAsg, updateAsg } from "./asg.ts";
-import type { Cloud } from "./cloud.ts";
 import { cordon, evictAll } from "./drain.ts";
 import { creationOutcome } from "./eks-rules.ts";
-import { isReady, mergePatch, tolerate, type Kube } from "./kube.ts";
+import { isReady, mergePatch, tolerate } from "./kube.ts";
 import { log } from "./log.ts";
-import type { Cluster } from "./node-shape.ts";
 import {
   deleteOwnTemplate,
   kubernetesEffect,
@@ -19,16 +17,8 @@ import {
   writeOwnTemplate,
 } from "./own-template.ts";
 import { rollStep } from "./roll.ts";
-import type { Settings } from "./settings.ts";
-import type { Group, Store, Update } from "./store.ts";
-
-export interface World {
-  cloud: Cloud;
-  kube: Kube;
-  store: Store;
-  settings: Settings;
-  cluster: Cluster;
-}
+import type { Group, Update } from "./store.ts";
+import type { World } from "./world.ts";
 
 export class NodeGroups {
   private readonly world: World;

@@ -10,7 +10,7 @@ import { describeAsg, terminateInAsg, updateAsg } from "./asg.ts";
 import { cordon, evictAll } from "./drain.ts";
 import { tolerate, mergePatch } from "./kube.ts";
 import { log } from "./log.ts";
-import type { World } from "./nodegroups.ts";
+import type { World } from "./world.ts";
 import { readTemplate, writeOwnTemplate } from "./own-template.ts";
 import type { Group, Update } from "./store.ts";
 

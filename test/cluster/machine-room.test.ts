@@ -17,6 +17,7 @@ import {
   CreateLaunchTemplateVersionCommand,
   EC2Client,
   TerminateInstancesCommand,
+  type RequestLaunchTemplateData,
 } from "@aws-sdk/client-ec2";
 import {
   CreateNodegroupCommand,
@@ -120,7 +121,7 @@ describe("sandbox cloud", function () {
     await eks.send(new DeleteNodegroupCommand({ clusterName, nodegroupName: name }));
     await gone(name);
   };
-  const asg = async (name: string): Promise<AutoScalingGroup> => {
+  const asg = async (name: string): Promise<Partial<AutoScalingGroup>> => {
     const answer = await autoScaling.send(
       new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [name] }),
     );
@@ -147,7 +148,7 @@ describe("sandbox cloud", function () {
   }
 
   it("a self-managed group spreads over its zones, and a lost instance comes back only when nothing is suspended", async () => {
-    const template = {
+    const template: RequestLaunchTemplateData = {
       ImageId: imageByName("good-a").id,
       InstanceType: "m5.large",
       UserData: await userData("group=self"),
@@ -394,7 +395,7 @@ describe("sandbox cloud", function () {
   });
 
   it("later versions of a template keep their user data", async () => {
-    const data = {
+    const data: RequestLaunchTemplateData = {
       ImageId: imageByName("good-b").id,
       InstanceType: "m5.large",
       UserData: await userData("group=two"),
