@@ -28,24 +28,53 @@ describe("watcher on a real API server", function () {
   let count = 0;
   let nodes: { blue1: string; blue2: string; green: string };
   let space: string;
+  /** Keeps a workload on the test's own nodes. */
+  let own: { nodeSelector: Record<string, string> };
 
   beforeEach("three nodes and a namespace of the test's own", async function () {
     const { test, view } = sandbox();
     count += 1;
     const suffix = `${run}-${count}`;
     space = `shop-${suffix}`;
+    own = { nodeSelector: { "test.example.com/set": suffix } };
     nodes = { blue1: `blue1-${suffix}`, blue2: `blue2-${suffix}`, green: `green-${suffix}` };
     await addFakeNodes(test.api, [
-      { name: nodes.blue1, pool: "workers", generation: "aaaaaaaa", labels: { set: `blue1-${suffix}` } },
-      { name: nodes.blue2, pool: "workers", generation: "aaaaaaaa" },
-      { name: nodes.green, pool: "workers", generation: "bbbbbbbb" },
+      {
+        name: nodes.blue1,
+        pool: "workers",
+        generation: "aaaaaaaa",
+        labels: { "test.example.com/set": suffix },
+      },
+      {
+        name: nodes.blue2,
+        pool: "workers",
+        generation: "aaaaaaaa",
+        labels: { "test.example.com/set": suffix },
+      },
+      {
+        name: nodes.green,
+        pool: "workers",
+        generation: "bbbbbbbb",
+        labels: { "test.example.com/set": suffix },
+      },
     ]);
     await view.nodesReady(Object.values(nodes));
     await apply(test.api, namespace(space));
   });
 
   afterEach("take them away", async function () {
-    const { test } = sandbox();
+    const { test, view } = sandbox();
+    for (const kind of ["deployments", "statefulsets"]) {
+      await test.api.request(
+        "DELETE",
+        `/apis/apps/v1/namespaces/${space}/${kind}?propagationPolicy=Background`,
+      );
+    }
+    // the next test's watcher must not see the end of these
+    await view.eventually(() => !view.pods().some((pod) => pod.metadata.namespace === space), {
+      timeoutSeconds: 90,
+      describe: `the pods of ${space} are gone`,
+    });
     await test.api.request("DELETE", `/api/v1/namespaces/${space}`);
     await removeFakeNodes(test.api, Object.values(nodes));
   });
@@ -72,7 +101,7 @@ describe("watcher on a real API server", function () {
     for (const node of [nodes.blue2, nodes.green]) await test.cordon(node);
     await apply(
       test.api,
-      deployment({ name: "web", namespace: space, replicas: 3, ...FAST }),
+      deployment({ name: "web", namespace: space, replicas: 3, ...FAST, ...own }),
       budget({ name: "web", namespace: space, ...limits }),
     );
     const pods = await view.ready("web", 3, 60, space);
@@ -186,7 +215,7 @@ describe("watcher on a real API server", function () {
   it("a cordon, a taint and evictions, granted or refused, while a budget is at zero", async function () {
     const { patchguard, test } = sandbox();
     const pods = await web({ minAvailable: 3 });
-    await apply(test.api, deployment({ name: "free", namespace: space, replicas: 1, ...FAST }));
+    await apply(test.api, deployment({ name: "free", namespace: space, replicas: 1, ...FAST, ...own }));
     const [free] = await sandbox().view.ready("free", 1, 30, space);
     const { told } = await seen(async (watcher) => {
       watcher.preflightBlocked(`${space}/web`);
@@ -322,7 +351,7 @@ describe("watcher on a real API server", function () {
     await test.cordon(nodes.green);
     await apply(
       test.api,
-      statefulSet({ name: "kafka", namespace: space, replicas: 3, storage: "zonal", ...FAST }),
+      statefulSet({ name: "kafka", namespace: space, replicas: 3, storage: "zonal", ...FAST, ...own }),
       budget({ name: "kafka", namespace: space, minAvailable: 0 }),
     );
     const pods = await view.ready("kafka", 3, 90, space);

@@ -23,6 +23,8 @@ export function onPod(state: WatchState, event: ObjectSeen, pod: Pod): Violation
   if (known === undefined && change === "DELETED") return [];
   const record: PodRecord = known ?? { pod, slot: slotFor(state, pod) };
   const before = record.pod;
+  // the state before the first change counts, too: the start snapshot itself is measured by nothing else
+  if (known !== undefined && change !== "INITIAL") measureBudgets(state, before);
   record.pod = pod;
   state.pods.set(uid, record);
   const found = known === undefined ? [] : judgeFinalizers(state, before, pod, at);
