@@ -84,12 +84,36 @@ async function missingOfGreen(run: Run): Promise<string[]> {
   for (const node of nodes) missing.push(...missingOfNode(run, node));
   if (missing.length > 0) return missing;
   missing.push(...(await wrongImages(run, nodes)));
+  missing.push(...(await missingTargets(run)));
   const covered = new Set(nodes.map(zoneOf));
   for (const zone of new Set(blueNodes(run).map(zoneOf))) {
     if (!covered.has(zone))
       missing.push(`zone ${zone} has blue nodes but no green one: pods with volumes there could not follow`);
   }
   return missing;
+}
+
+/**
+ * Load balancers send traffic to instances through target groups: green must be registered and healthy wherever blue serves, or
+ * clients would meet nobody when blue goes.
+ */
+async function missingTargets(run: Run): Promise<string[]> {
+  const { green, blue } = await poolGroups(run.cloud, run.target, blueNodes(run));
+  const arns = [...new Set(blue.flatMap(({ targetGroupArns }) => targetGroupArns))].toSorted();
+  if (arns.length === 0) return [];
+  const health = await run.cloud.targetHealth(arns);
+  return arns.flatMap((arn) => {
+    const serving = green.filter(({ targetGroupArns }) => targetGroupArns.includes(arn));
+    if (serving.length === 0)
+      return [`target group ${arn} has blue instances, and no green group is attached to it`];
+    const ids = serving.flatMap(({ instances }) => instances.map(({ id }) => id));
+    return ids.flatMap((id) => {
+      const state = health.get(arn)?.get(id);
+      return state === "healthy"
+        ? []
+        : [`instance ${id} is ${state ?? "not registered"} in target group ${arn}`];
+    });
+  });
 }
 
 function missingOfGroup(group: NodeGroup, nodes: Map<string | undefined, Node>): string[] {
