@@ -136,6 +136,14 @@ const table: {
     expected: { outcome: "throttled", message: "too many requests", retryAfterSeconds: 2 },
   },
   {
+    name: "429 with a cause that is no budget's",
+    code: 429,
+    body: status(429, "TooManyRequests", "not now", {
+      causes: [{ reason: "FieldValueInvalid", message: "x" }],
+    }),
+    expected: { outcome: "throttled", message: "not now" },
+  },
+  {
     name: "500 of several budgets",
     code: 500,
     body: status(500, "", SEVERAL),

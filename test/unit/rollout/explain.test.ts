@@ -151,7 +151,7 @@ describe("explain", () => {
 
   it("finds the socket's error inside fetch's", () => {
     const inner = new AggregateError([socket("ECONNREFUSED"), socket("ENETUNREACH")], "");
-    const outer = new TypeError("fetch failed", { cause: Object.assign(inner, { code: "ECONNREFUSED" }) });
+    const outer = new TypeError("fetch failed", { cause: inner });
     assert.deepEqual(networkReason(outer), {
       code: "ECONNREFUSED",
       text: "connection refused (ECONNREFUSED)",

@@ -226,6 +226,19 @@ describe("transport", function () {
       cache.close();
     });
 
+    it("puts an event together that comes in pieces", async () => {
+      const text = JSON.stringify(event("ADDED", "b", "6"));
+      play(page(["a"]), (_, response) => {
+        response.writeHead(200);
+        response.write(text.slice(0, 20));
+        setTimeout(() => response.write(`${text.slice(20)}\n`), 50);
+      });
+      const cache = await cluster.watch("ConfigMap");
+      await until("the event", () => names(cache) === "a b");
+      cache.close();
+      assert.equal(seen.length, 2, "on the same connection");
+    });
+
     it("drops half an event of a connection that broke in it", async () => {
       play(
         page(["a"]),
