@@ -5,6 +5,8 @@ import { declarePools, targetOf } from "../../../components/pools.ts";
 import { type Config, loadConfig } from "../../../rollout/config/index.ts";
 import { loadStackFile } from "../../../rollout/config/stack-file.ts";
 import type { Existing } from "../../../components/imports.ts";
+import { checkInputs } from "../../../sandbox/provider-aws/schema.ts";
+import { resourceType } from "../../../sandbox/provider-aws/types/index.ts";
 import { config, kubernetesCluster, managed, released, selfManaged } from "../config/samples.ts";
 import { declare, type Declared, ofType, only, TYPE } from "./mocks.ts";
 
@@ -217,6 +219,13 @@ describe("pools: Pulumi.prod.yaml arrives in the resources", function () {
       type: "EC2_LINUX",
       tags: { "patchguard.dev/cluster": "prod" },
     });
+  });
+
+  it("the sandbox's stand-in provider takes all of it, so that a preview of this stack can run there", () => {
+    const failures = all
+      .filter(({ type }) => type.startsWith("aws:"))
+      .flatMap(({ type, inputs }) => checkInputs(type, resourceType(type).inputs, inputs).failures);
+    assert.deepEqual(failures, []);
   });
 
   it("a Gate and a Handover for each pool, with what still comes after it", () => {
