@@ -3,7 +3,8 @@ module.exports = {
   forbidden: [
     {
       name: "rollout-knows-no-pulumi",
-      comment: "rollout/ is plain TypeScript: unit tests, hooks, the dynamic provider and command lines all call it.",
+      comment:
+        "rollout/ is plain TypeScript: unit tests, hooks, the dynamic provider and command lines all call it.",
       severity: "error",
       from: { path: "^rollout/" },
       to: { path: "(^|node_modules/)@pulumi/" },
@@ -40,6 +41,10 @@ module.exports = {
     exclude: { path: "\\.sandbox/" },
     tsConfig: { fileName: "tsconfig.json" },
     tsPreCompilationDeps: true,
-    enhancedResolveOptions: { extensions: [".ts", ".js", ".mjs", ".cjs", ".json"], exportsFields: ["exports"], conditionNames: ["import", "require", "node", "default", "types"] },
+    enhancedResolveOptions: {
+      extensions: [".ts", ".js", ".mjs", ".cjs", ".json"],
+      exportsFields: ["exports"],
+      conditionNames: ["import", "require", "node", "default", "types"],
+    },
   },
 };
