@@ -356,7 +356,8 @@ export class Drainer {
     if (mover.goneAt !== undefined) return;
     const { name, namespace, uid } = mover.pod.metadata;
     const current = this.run.inventory.get("Pod", name, namespace);
-    if (current?.metadata.uid === uid && !isFinished(current)) return;
+    // finished but still terminating: a finalizer holds the object, and with it a StatefulSet's name
+    if (current?.metadata.uid === uid && (isTerminating(current) || !isFinished(current))) return;
     mover.goneAt = now;
     mover.evictedAt ??= now; // it went by itself, or by somebody else's hand
     this.run.log.info("pod-gone", `${podName(mover.pod)} has left ${mover.pod.spec?.nodeName}`, {

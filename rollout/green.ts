@@ -5,7 +5,7 @@ import { Hold } from "./errors.ts";
 import { count } from "./finding.ts";
 import { protect, readOwnership, thaw } from "./freeze.ts";
 import { isPodReady } from "./pods.ts";
-import { ownershipOf } from "./ownership.ts";
+import { isCordonedByUs, ownershipOf } from "./ownership.ts";
 import { mayAct, type Run } from "./run.ts";
 import { imageText, instanceId, isReady, zoneOf } from "./target.ts";
 import { blueNodes } from "./close.ts";
@@ -131,7 +131,11 @@ function missingOfGroup(group: NodeGroup, nodes: Map<string | undefined, Node>):
 function missingOfNode(run: Run, node: Node): string[] {
   const name = node.metadata.name;
   if (!isReady(node)) return [`node ${name} is not Ready`];
-  if (node.spec?.unschedulable) return [`node ${name} is cordoned by somebody else`];
+  if (node.spec?.unschedulable) {
+    return [
+      isCordonedByUs(node) ? `node ${name} is being reopened` : `node ${name} is cordoned by somebody else`,
+    ];
+  }
   const late = daemonSetsMissing(run, node);
   return late.length > 0 ? [`node ${name} lacks Ready pods of DaemonSet ${late.join(", ")}`] : [];
 }

@@ -1,29 +1,12 @@
 /** The rollout code on a real API server: nodes without a cloud behind them, pods played by KWOK. */
 import assert from "node:assert/strict";
-import type { Cloud } from "../../rollout/cloud/cloud.ts";
-import { systemClock } from "../../rollout/clock.ts";
-import { createCluster } from "../../rollout/cluster/client.ts";
-import { connect } from "../../rollout/cluster/kubeconfig.ts";
-import { rolloutSchema } from "../../rollout/config/rollout.ts";
 import { Blocked, Breach, Hold } from "../../rollout/errors.ts";
-import { handover, type Outcome } from "../../rollout/handover.ts";
-import { type LogLine, RunLog } from "../../rollout/log.ts";
+import type { Outcome } from "../../rollout/handover.ts";
+import type { LogLine } from "../../rollout/log.ts";
+import { moveNodes } from "../support/handover.ts";
 import { addFakeNodes } from "../support/nodes.ts";
 import { useSandbox } from "../support/sandbox.ts";
 import { apply, budget, deployment, objectPath } from "../support/workloads.ts";
-
-/** A cloud without groups: what these tests are about happens on the API server. */
-const noGroups: Cloud = {
-  groups: () => Promise.resolve([]),
-  group: () => Promise.resolve(undefined),
-  groupsOf: () => Promise.resolve([]),
-  imagesOf: () => Promise.resolve(new Map()),
-  resize: () => Promise.resolve(),
-  suspend: () => Promise.resolve(),
-  resume: () => Promise.resolve(),
-  setOwnership: () => Promise.resolve(),
-  targetHealth: () => Promise.resolve(new Map()),
-};
 
 describe("a handover on a real API server", function () {
   this.timeout(5 * 60_000);
@@ -37,34 +20,36 @@ describe("a handover on a real API server", function () {
     rollout: object = {},
     onLine: (line: LogLine) => void = () => undefined,
   ): Promise<Outcome> {
-    const kubeconfig = await connect({
-      kind: "kubernetes",
-      kubeconfig: sandbox().sandbox.kubeconfig,
-      context: "sandbox",
-    });
-    const cluster = createCluster(kubeconfig, {
-      requestTimeoutSeconds: 30,
-      userAgent: "patchguard/test",
-      clock: systemClock,
-    });
     lines = [];
-    const log = new RunLog(systemClock, [(line) => lines.push(line), onLine]);
-    const config = rolloutSchema.parse({ health: { windowSeconds: 0 }, ...rollout });
-    const outcome = await handover({
-      target: { pool: "workers", generation: to, image: { releaseVersion: "1.34.1-20251027" }, groups: [] },
-      later: [],
-      config,
-      stack: "patchguard/test",
-      runId: String(Math.random()),
-      cluster,
-      cloud: noGroups,
-      clock: systemClock,
-      log,
-      signal: new AbortController().signal,
+    const outcome = await moveNodes({
+      kubeconfig: sandbox().sandbox.kubeconfig,
+      pool: "workers",
+      generation: to,
+      rollout,
+      sink: (line) => {
+        lines.push(line);
+        onLine(line);
+      },
     });
     [from, to] = [to, from];
     return outcome;
   }
+
+  /** The cloud would have deleted these nodes after the last handover; here they serve again, as if new. */
+  async function reopenByHand(names: string[]): Promise<void> {
+    const labels = { "node.kubernetes.io/exclude-from-external-load-balancers": null };
+    const annotations = {
+      "patchguard.dev/closed-by": null,
+      "cluster-autoscaler.kubernetes.io/scale-down-disabled": null,
+    };
+    const open = { metadata: { labels, annotations }, spec: { unschedulable: null, taints: null } };
+    for (const name of names) await sandbox().test.api.request("PATCH", `/api/v1/nodes/${name}`, open);
+  }
+
+  afterEach("what the run said", function () {
+    if (this.currentTest?.state === "failed")
+      for (const { event, message } of lines) console.log(`    ${event}: ${message}`);
+  });
 
   const webPods = () =>
     sandbox()
@@ -146,6 +131,7 @@ describe("a handover on a real API server", function () {
 
   it("rolls back when moved pods crash in the health window", async () => {
     const { test, view, watched } = sandbox();
+    await reopenByHand(["blue-1", "blue-2"]);
     let crashed = "";
     const crashOne = (line: LogLine): void => {
       if (line.event !== "health" || crashed !== "") return;

@@ -1,0 +1,57 @@
+/** Runs the rollout's own handover against a sandbox's API server, with a cloud that has no groups. */
+import type { Cloud } from "../../rollout/cloud/cloud.ts";
+import { systemClock } from "../../rollout/clock.ts";
+import { createCluster } from "../../rollout/cluster/client.ts";
+import { connect } from "../../rollout/cluster/kubeconfig.ts";
+import { rolloutSchema } from "../../rollout/config/rollout.ts";
+import { handover, type Outcome } from "../../rollout/handover.ts";
+import { type LogSink, RunLog } from "../../rollout/log.ts";
+
+/** Nodes without a cloud behind them: what is looked at happens on the API server. */
+const noGroups: Cloud = {
+  groups: () => Promise.resolve([]),
+  group: () => Promise.resolve(undefined),
+  groupsOf: () => Promise.resolve([]),
+  imagesOf: () => Promise.resolve(new Map()),
+  resize: () => Promise.resolve(),
+  suspend: () => Promise.resolve(),
+  resume: () => Promise.resolve(),
+  setOwnership: () => Promise.resolve(),
+  targetHealth: () => Promise.resolve(new Map()),
+};
+
+export interface HandoverOptions {
+  kubeconfig: string;
+  pool: string;
+  /** The generation to move to. */
+  generation: string;
+  /** `patchguard:rollout`; the health window is off unless it says otherwise. */
+  rollout?: object;
+  sink?: LogSink;
+}
+
+export async function moveNodes(options: HandoverOptions): Promise<Outcome> {
+  const config = await connect({ kind: "kubernetes", kubeconfig: options.kubeconfig, context: "sandbox" });
+  const cluster = createCluster(config, {
+    requestTimeoutSeconds: 30,
+    userAgent: "patchguard/test",
+    clock: systemClock,
+  });
+  return handover({
+    target: {
+      pool: options.pool,
+      generation: options.generation,
+      image: { releaseVersion: "1.34.1-20251027" },
+      groups: [],
+    },
+    later: [],
+    config: rolloutSchema.parse({ health: { windowSeconds: 0 }, ...options.rollout }),
+    stack: "patchguard/test",
+    runId: String(Math.random()),
+    cluster,
+    cloud: noGroups,
+    clock: systemClock,
+    log: new RunLog(systemClock, options.sink === undefined ? [] : [options.sink]),
+    signal: new AbortController().signal,
+  });
+}
