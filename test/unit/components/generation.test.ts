@@ -127,7 +127,7 @@ describe("generation", function () {
     assert.equal(generation(managed({ labels: {}, taints: [], extraDisks: [] })), generation(managed()));
     const kubelet = (value: Map): Map => managed({ userData: { family: "al2023", kubelet: value } });
     assert.equal(generation(kubelet({})), generation(managed()));
-    assert.notEqual(generation(kubelet({ evictionHard: {} })), generation(managed()));
+    assert.notEqual(generation(kubelet({ a: 1, evictionHard: {} })), generation(kubelet({ a: 1 })));
   });
 
   it("another cluster is another generation", () => {
@@ -181,6 +181,7 @@ describe("names", function () {
   });
 
   it("what is cut stays apart, and within its limit", () => {
+    assert.notEqual(fit(`${long}a`, 64), fit(`${long}b`, 64));
     fc.assert(
       fc.property(
         fc.string({ maxLength: 80 }),
