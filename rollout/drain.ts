@@ -1,44 +1,18 @@
 import { announce } from "./alert.ts";
 import { cordon } from "./close.ts";
-import type { EvictionResult } from "./cluster/cluster.ts";
 import type { Node, Pod } from "./cluster/types.ts";
+import { checkDeadlines, checkResumed } from "./deadlines.ts";
 import { Hold } from "./errors.ts";
+
 import { count } from "./finding.ts";
+import { type Mover, type NodeDrain, placeOf } from "./mover.ts";
 import { DEFAULTS, EVENT } from "./names.ts";
 import { byName, isFinished, isTerminating, judgePod, podName, workloadPodsOn } from "./pods.ts";
+import { judgeRefusal, type Refusal } from "./refusals.ts";
 import { mayAct, type Run } from "./run.ts";
 import { notHandedOver } from "./volumes.ts";
 import { isWhole, whyNotWhole, type Workload, workloadOf } from "./whole.ts";
 
-/** A pod on its way off a node. Times are milliseconds of the clock. */
-interface Mover {
-  pod: Pod;
-  workload: Workload | undefined;
-  /** First seen on the node: since then it has been waiting for its turn. */
-  waitingSince: number;
-  askedAt: number;
-  nextAt: number;
-  refusal: string | undefined;
-  evictedAt: number | undefined;
-  goneAt: number | undefined;
-  /** Its workload is whole again and its volumes are handed over: what happens to it from here on is not our doing. */
-  arrived: boolean;
-}
-
-interface NodeDrain {
-  node: string;
-  cordonedAt: number;
-  recordoned: boolean;
-  movers: Map<string, Mover>;
-  /** Every pod that had to go has been replaced; its old pods may still be finishing. */
-  moved: boolean;
-  /** Empty, and nothing was bound to it since the cordon plus the scheduler's lag. */
-  drained: boolean;
-}
-
-const RETRY_BUDGET_SECONDS = 5;
-const RETRY_STALE_SECONDS = 10;
-const RETRY_OTHER_SECONDS = 5;
 /** A refused eviction is asked again this soon when the watch says that the budget has room. */
 const RETRY_ROOM_SECONDS = 1;
 const REMIND_SECONDS = 60;
@@ -225,65 +199,15 @@ export class Drainer {
     this.refused(mover, result, now);
   }
 
-  private refused(
-    mover: Mover,
-    result: Exclude<EvictionResult, { outcome: "evicted" | "gone" }>,
-    now: number,
-  ): void {
-    const { run } = this;
-    const pod = `Pod ${podName(mover.pod)} on node ${mover.pod.spec?.nodeName}`;
-    if (result.outcome === "several-budgets") {
-      throw new Hold(
-        `${pod} cannot be evicted: ${run.inventory
-          .budgetsOf(mover.pod)
-          .map(({ metadata }) => metadata.name)
-          .join(", ")} all select it, ` +
-          `and the Eviction API refuses pods with more than one PodDisruptionBudget. To go on: leave one of them.`,
-      );
-    }
-    if (result.outcome === "refused" && result.status === 403) {
-      throw new Hold(
-        `${pod} may not be evicted: ${result.message}. To go on: give PatchGuard \`create\` on pods/eviction (docs/permissions.md).`,
-      );
-    }
+  private refused(mover: Mover, result: Refusal, now: number): void {
     const first = mover.refusal === undefined;
-    mover.refusal = this.refusalText(mover, result);
-    const pause = { budget: RETRY_BUDGET_SECONDS, "budget-stale": RETRY_STALE_SECONDS } as Record<
-      string,
-      number
-    >;
-    const asked = "retryAfterSeconds" in result ? result.retryAfterSeconds : undefined;
-    const seconds = Math.max(asked ?? 0, pause[result.outcome] ?? RETRY_OTHER_SECONDS);
-    mover.nextAt = now + seconds * 1000 * (1 + Math.random() / 10); // jitter: many pods, one budget
-    const fields = {
-      pod: podName(mover.pod),
-      uid: mover.pod.metadata.uid,
-      outcome: result.outcome,
-      message: result.message,
-    };
-    if (first) run.log.warning("evict-refused", `${pod} has to wait: ${mover.refusal}`, fields);
-  }
-
-  private refusalText(
-    mover: Mover,
-    result: Exclude<EvictionResult, { outcome: "evicted" | "gone" }>,
-  ): string {
-    const namespace = mover.pod.metadata.namespace ?? "default";
-    switch (result.outcome) {
-      case "budget":
-      case "budget-stale": {
-        const names = this.run.inventory.budgetsOf(mover.pod).map(({ metadata }) => metadata.name);
-        const budget = "budget" in result && result.budget !== undefined ? result.budget : names.join(", ");
-        return `PodDisruptionBudget ${namespace}/${budget} allows no disruption now (${result.message})`;
-      }
-      case "throttled":
-        return `the API server asks for patience (${result.message})`;
-      case "namespace-terminating":
-        return `namespace ${namespace} is terminating (${result.message})`;
-      case "several-budgets":
-      case "refused":
-        return `the API server refuses the eviction (${result.message})`;
-    }
+    const { text, retrySeconds } = judgeRefusal(this.run.inventory, mover.pod, result);
+    mover.refusal = text;
+    mover.nextAt = now + retrySeconds * 1000 * (1 + Math.random() / 10); // jitter: many pods, one budget
+    if (!first) return;
+    const { uid } = mover.pod.metadata;
+    const fields = { pod: podName(mover.pod), uid, outcome: result.outcome, message: result.message };
+    this.run.log.warning("evict-refused", `${placeOf(mover.pod)} has to wait: ${text}`, fields);
   }
 
   /** A mover of this workload was evicted and has not arrived yet. */
@@ -309,12 +233,17 @@ export class Drainer {
     for (const mover of drain.movers.values()) {
       this.seeIfGone(mover, now);
       this.seeIfArrived(mover, drain);
-      this.checkDeadlines(mover, drain.node, now);
+      checkDeadlines(run, mover, now, {
+        whole: mover.workload === undefined || this.whole(mover.workload),
+        volumesMissing: this.volumesMissing(mover, drain),
+      });
     }
     const movers = [...drain.movers.values()];
     const quietSince = now - drain.cordonedAt >= DEFAULTS.quietSeconds * 1000;
     const resumed = this.resumedWorkloads(drain.node);
-    const moved = movers.every(({ arrived }) => arrived) && resumed.every((workload) => this.whole(workload));
+    const late = resumed.find((workload) => !this.whole(workload));
+    if (late !== undefined) checkResumed(run, late, drain, now);
+    const moved = late === undefined && movers.every(({ arrived }) => arrived);
     if (moved && !drain.moved) {
       drain.moved = true;
       run.log.info(
@@ -390,50 +319,6 @@ export class Drainer {
     const successor = inventory.get("Pod", name, namespace);
     if (successor === undefined || successor.metadata.uid === uid) return undefined; // scaled down: nothing takes the volume over
     return notHandedOver(inventory, successor, drain.node);
-  }
-
-  private checkDeadlines(mover: Mover, node: string, now: number): void {
-    const { drain: limits } = this.run.config;
-    const pod = `Pod ${podName(mover.pod)} on node ${node}`;
-    const over = (since: number, seconds: number): boolean => now - since > seconds * 1000;
-    if (mover.evictedAt === undefined) {
-      if (!over(mover.waitingSince, limits.budgetTimeoutSeconds)) return;
-      const why =
-        mover.refusal ??
-        (mover.workload
-          ? `${mover.workload.kind} ${mover.workload.namespace}/${mover.workload.name} is not whole: ${whyNotWhole(this.run.inventory, mover.workload)}`
-          : "it was never asked");
-      throw new Hold(
-        `${pod} could not be evicted within ${limits.budgetTimeoutSeconds} s (rollout.drain.budgetTimeoutSeconds): ${why}. To go on: clear that, then run \`pulumi up\` again.`,
-      );
-    }
-    if (mover.goneAt === undefined) {
-      const grace =
-        mover.pod.metadata.deletionGracePeriodSeconds ?? mover.pod.spec?.terminationGracePeriodSeconds ?? 30;
-      if (!over(mover.evictedAt, grace + limits.terminationSlackSeconds)) return;
-      const held = mover.pod.metadata.finalizers?.join(", ");
-      throw new Hold(
-        `${pod} is still terminating ${Math.round((now - mover.evictedAt) / 1000)} s after its eviction (grace period ${grace} s): ` +
-          (held
-            ? `finalizer ${held} holds it. To go on: let the controller that set it finish.`
-            : `its kubelet or a volume holds it. To go on: \`kubectl describe pod -n ${mover.pod.metadata.namespace} ${mover.pod.metadata.name}\`.`) +
-          ` PatchGuard never deletes by force.`,
-      );
-    }
-    if (mover.arrived || mover.workload === undefined) return;
-    if (over(mover.goneAt, limits.podTimeoutSeconds) && !this.whole(mover.workload)) {
-      throw new Hold(
-        `${mover.workload.kind} ${mover.workload.namespace}/${mover.workload.name} was not whole ${limits.podTimeoutSeconds} s after pod ${podName(mover.pod)} left node ${node} ` +
-          `(rollout.drain.podTimeoutSeconds): ${whyNotWhole(this.run.inventory, mover.workload)}. To go on: mend that, then run \`pulumi up\` again.`,
-      );
-    }
-    if (over(mover.goneAt, limits.volumeTimeoutSeconds)) {
-      const missing = this.volumesMissing(mover, { node } as NodeDrain);
-      if (missing !== undefined)
-        throw new Hold(
-          `${missing} after ${limits.volumeTimeoutSeconds} s (rollout.drain.volumeTimeoutSeconds). To go on: look at the CSI driver's controller; PatchGuard never detaches by force.`,
-        );
-    }
   }
 
   /** A node that vanished in mid-drain: not our doing, and nothing left to evict there. */

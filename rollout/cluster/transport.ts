@@ -1,8 +1,9 @@
-import { HttpMethod, RequestContext, type KubeConfig } from "@kubernetes/client-node";
-import { Agent, fetch, type Dispatcher, type Response } from "undici";
+import type { KubeConfig } from "@kubernetes/client-node";
+import { fetch, type Response } from "undici";
 import type { Clock } from "../clock.ts";
 import { CloudError } from "../cloud/cloud.ts";
 import { ApiError } from "./cluster.ts";
+import { Dialer, type Line } from "./dialer.ts";
 import { networkReason, refusedBeforeSending } from "./network.ts";
 import { refusal, retryAfterOf } from "./status.ts";
 
@@ -45,13 +46,12 @@ export class Transport {
   private readonly kc: Credentials;
   private readonly options: TransportOptions;
   private readonly server: string;
-  private readonly plain = new Agent({ connect: { keepAlive: true, keepAliveInitialDelay: 30_000 } });
-  /** With the kubeconfig's certificates. client-node makes a new one for each request, hence a new connection: one is kept. */
-  private dispatcher: Dispatcher | undefined;
+  private readonly dialer: Dialer;
 
   constructor(kc: Credentials, options: TransportOptions) {
     this.kc = kc;
     this.options = options;
+    this.dialer = new Dialer(kc);
     const server = kc.getCurrentCluster()?.server;
     if (server === undefined)
       throw new Error(`Context ${kc.getCurrentContext()} of the kubeconfig names no cluster.`);
@@ -77,7 +77,7 @@ export class Transport {
         );
         if (answer.code === 401 && !renewed && this.kc.invalidate) {
           renewed = true;
-          this.renew(authorization);
+          this.kc.invalidate(authorization);
           continue;
         }
         const throttled = answer.code === 429 && (request.retryThrottled ?? true);
@@ -116,7 +116,7 @@ export class Transport {
     try {
       const { response, authorization } = await this.send(request, signal);
       if (response.status === 200) return response;
-      if (response.status === 401) this.renew(authorization);
+      if (response.status === 401) this.kc.invalidate?.(authorization);
       throw refusal(
         this.describe(request),
         response.status,
@@ -155,10 +155,9 @@ export class Transport {
     { method, path, body, contentType = "application/json" }: Request,
     signal: AbortSignal,
   ): Promise<{ response: Response; authorization: string | undefined }> {
-    const context = new RequestContext(this.server + path, HttpMethod[method]);
-    await this.authenticate(context);
+    const line = await this.dial(this.server + path);
     const headers: Record<string, string> = {
-      ...context.getHeaders(),
+      ...line.headers,
       accept: "application/json",
       "user-agent": this.options.userAgent,
     };
@@ -167,34 +166,22 @@ export class Transport {
       method,
       headers,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      dispatcher: this.dispatcher ?? this.plain,
+      dispatcher: line.dispatcher,
       redirect: "error", // an API server does not redirect, and a credential must not follow
       signal,
     });
     return { response, authorization: headers["Authorization"] };
   }
 
-  private async authenticate(context: RequestContext): Promise<void> {
+  private async dial(url: string): Promise<Line> {
     try {
-      await this.kc.applySecurityAuthentication(context);
+      return await this.dialer.dial(url);
     } catch (error) {
       if (error instanceof CloudError) throw error; // no AWS credentials: it says so itself
       const reason = error instanceof Error ? error.message.trim().split("\n").at(-1) : String(error);
       const message = `The credential of context ${this.kc.getCurrentContext()} could not be had: ${reason}`;
       throw new ApiError(401, "NoCredential", message, { cause: error });
     }
-    const made = context.getDispatcher();
-    if (made === undefined) return;
-    if (this.dispatcher === undefined) this.dispatcher = made;
-    else void made.close();
-  }
-
-  /** A 401: forget the credential and the connections that carry a client certificate. */
-  private renew(authorization: string | undefined): void {
-    this.kc.invalidate?.(authorization);
-    const old = this.dispatcher;
-    this.dispatcher = undefined;
-    void old?.close(); // lets requests and watches under way end first
   }
 
   private describe({ method, path }: Request): string {

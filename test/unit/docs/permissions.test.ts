@@ -89,14 +89,7 @@ describe("docs/permissions.md grants what is asked for, and no more", () => {
     for (const it of preview) assert.ok(granted("patchguard").includes(it), it);
   });
   it("AWS, for the handover: exactly the calls of rollout/cloud", () => {
-    // asked by nobody yet: the port can read target health, the handover does not
-    const unused = sources("rollout").some((text) => text.includes(".targetHealth("))
-      ? []
-      : ["elasticloadbalancing:DescribeTargetHealth"];
-    assert.deepEqual(
-      unique(allowed(/^Handover/)),
-      actionsOfAws().filter((action) => !unused.includes(action)),
-    );
+    assert.deepEqual(unique(allowed(/^Handover/)), actionsOfAws());
   });
   it("AWS, for preview: reads only, and nothing that up has not", () => {
     const preview = allowed(/^Preview/);

@@ -1,0 +1,77 @@
+import { Hold } from "./errors.ts";
+import { type Mover, type NodeDrain, placeOf } from "./mover.ts";
+import { podName } from "./pods.ts";
+import type { Run } from "./run.ts";
+import { whyNotWhole, type Workload } from "./whole.ts";
+
+const over = (now: number, since: number, seconds: number): boolean => now - since > seconds * 1000;
+
+/**
+ * The deadlines of a pod on its way, one after the other: its eviction, its end, its replacement, its volumes.
+ * @throws Hold at the first that has passed, naming what it waits for.
+ */
+export function checkDeadlines(
+  run: Run,
+  mover: Mover,
+  now: number,
+  state: { whole: boolean; volumesMissing: string | undefined },
+): void {
+  const { drain: limits } = run.config;
+  if (mover.evictedAt === undefined) {
+    if (over(now, mover.waitingSince, limits.budgetTimeoutSeconds)) throw neverEvicted(run, mover);
+    return;
+  }
+  if (mover.goneAt === undefined) {
+    const { metadata, spec } = mover.pod;
+    const grace = metadata.deletionGracePeriodSeconds ?? spec?.terminationGracePeriodSeconds ?? 30;
+    if (over(now, mover.evictedAt, grace + limits.terminationSlackSeconds))
+      throw neverGone(mover, grace, now - mover.evictedAt);
+    return;
+  }
+  if (mover.arrived || mover.workload === undefined) return;
+  if (over(now, mover.goneAt, limits.podTimeoutSeconds) && !state.whole) {
+    throw new Hold(
+      `${nameOf(mover.workload)} was not whole ${limits.podTimeoutSeconds} s after pod ${podName(mover.pod)} left node ${mover.pod.spec?.nodeName} ` +
+        `(rollout.drain.podTimeoutSeconds): ${whyNotWhole(run.inventory, mover.workload)}. To go on: mend that, then run \`pulumi up\` again.`,
+    );
+  }
+  if (over(now, mover.goneAt, limits.volumeTimeoutSeconds) && state.volumesMissing !== undefined) {
+    throw new Hold(
+      `${state.volumesMissing} after ${limits.volumeTimeoutSeconds} s (rollout.drain.volumeTimeoutSeconds). ` +
+        `To go on: look at the CSI driver's controller; PatchGuard never detaches by force.`,
+    );
+  }
+}
+
+/** A workload whose pods an interrupted run had evicted gets the time of any other. @throws Hold */
+export function checkResumed(run: Run, workload: Workload, drain: NodeDrain, now: number): void {
+  const { podTimeoutSeconds } = run.config.drain;
+  if (!over(now, drain.cordonedAt, podTimeoutSeconds)) return;
+  throw new Hold(
+    `${nameOf(workload)}, whose pods an earlier run had moved off node ${drain.node}, was not whole ${podTimeoutSeconds} s later ` +
+      `(rollout.drain.podTimeoutSeconds): ${whyNotWhole(run.inventory, workload)}. To go on: mend that, then run \`pulumi up\` again.`,
+  );
+}
+
+const nameOf = ({ kind, namespace, name }: Workload): string => `${kind} ${namespace}/${name}`;
+
+function neverEvicted(run: Run, { pod, refusal, workload }: Mover): Hold {
+  const { budgetTimeoutSeconds } = run.config.drain;
+  const notWhole = workload && `${nameOf(workload)} is not whole: ${whyNotWhole(run.inventory, workload)}`;
+  return new Hold(
+    `${placeOf(pod)} could not be evicted within ${budgetTimeoutSeconds} s (rollout.drain.budgetTimeoutSeconds): ` +
+      `${refusal ?? notWhole ?? "it was never asked"}. To go on: clear that, then run \`pulumi up\` again.`,
+  );
+}
+
+function neverGone({ pod }: Mover, grace: number, sinceMilliseconds: number): Hold {
+  const finalizers = pod.metadata.finalizers?.join(", ");
+  const { name, namespace } = pod.metadata;
+  return new Hold(
+    `${placeOf(pod)} is still terminating ${Math.round(sinceMilliseconds / 1000)} s after its eviction (grace period ${grace} s): ` +
+      (finalizers
+        ? `finalizer ${finalizers} holds it. To go on: let the controller that set it finish.`
+        : `its kubelet or a volume holds it. To go on: \`kubectl describe pod -n ${namespace} ${name}\`.`) +
+      ` PatchGuard never deletes by force.`,
+  );
+}

@@ -1,0 +1,33 @@
+import type { Pod } from "./cluster/types.ts";
+import { podName } from "./pods.ts";
+import type { Workload } from "./whole.ts";
+
+/** A pod on its way off a node. Times are milliseconds of the clock. */
+export interface Mover {
+  pod: Pod;
+  workload: Workload | undefined;
+  /** First seen on the node: since then it has been waiting for its turn. */
+  waitingSince: number;
+  askedAt: number;
+  nextAt: number;
+  refusal: string | undefined;
+  evictedAt: number | undefined;
+  goneAt: number | undefined;
+  /** Its workload is whole again and its volumes are handed over: what happens to it from here on is not our doing. */
+  arrived: boolean;
+}
+
+/** A node that is being emptied. */
+export interface NodeDrain {
+  node: string;
+  cordonedAt: number;
+  recordoned: boolean;
+  movers: Map<string, Mover>;
+  /** Every pod that had to go has been replaced; its old pods may still be finishing. */
+  moved: boolean;
+  /** Empty, and nothing was bound to it since the cordon plus the scheduler's lag. */
+  drained: boolean;
+}
+
+/** `Pod shop/web-1 on node ip-10-0-0-4` */
+export const placeOf = (pod: Pod): string => `Pod ${podName(pod)} on node ${pod.spec?.nodeName}`;
