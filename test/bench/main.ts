@@ -124,7 +124,7 @@ async function measured(box: Sandbox, move: () => Promise<unknown>): Promise<Leg
 
 function report(kubectl: Leg, ours: Leg): void {
   const row = (name: string, leg: Leg): string =>
-    `${name.padEnd(34)} ${leg.seconds.toFixed(1).padStart(8)} ${String(leg.evictions).padStart(10)} ${(leg.evictions / (DEPLOYMENTS * REPLICAS)).toFixed(2).padStart(15)} ${String(leg.violations.length).padStart(10)}`;
+    `${name.padEnd(34)} ${leg.seconds.toFixed(1).padStart(8)} ${String(leg.evictions).padStart(10)} ${(leg.evictions / (DEPLOYMENTS * REPLICAS)).toFixed(3).padStart(15)} ${String(leg.violations.length).padStart(10)}`;
   console.log(
     `\n${NODES} nodes, ${DEPLOYMENTS * REPLICAS} pods: ${DEPLOYMENTS} Deployments of ${REPLICAS}, maxUnavailable 1; pods start in 2 s and stop in 5 s`,
   );
