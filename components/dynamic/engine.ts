@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { connect } from "node:net";
+import { connect } from "node:http2";
 import { Abandoned, Interrupted } from "../../rollout/errors.ts";
 import type { LogEvent, LogSink } from "../../rollout/log.ts";
 
@@ -12,41 +12,55 @@ const engineAddress = (): string | undefined => {
   return last !== undefined && /^[^\s:]+:\d+$/.test(last) ? last : undefined;
 };
 
+/** How long an orphan has to give the Lease back, before its process ends. */
+const ORPHAN_MS = 3000;
+
+let engineGone: AbortSignal | undefined;
+
 /**
- * A signal that aborts with Abandoned as soon as the engine is gone (its socket closes when it dies, however it dies), and with
- * Interrupted on the second Ctrl-C (SIGINT or SIGTERM: 5 s to live).
+ * Aborted with Abandoned as soon as the engine is gone: its connection closes when it dies, however it dies. The process ends soon
+ * after, at work or not. A whole HTTP/2 connection, since gRPC's server ends one that does not introduce itself after two minutes,
+ * and a bare socket that nobody reads never tells of its end once the server has sent anything.
  */
-export function engineSignal(): { signal: AbortSignal; dispose: () => void } {
+export function watchEngine(): AbortSignal {
+  if (engineGone !== undefined) return engineGone;
   const controller = new AbortController();
+  engineGone = controller.signal;
   const address = engineAddress();
-  const interrupted = (): void =>
-    controller.abort(
-      new Interrupted("interrupted by the operator. Run `pulumi up` to go on; what was closed is reopened."),
-    );
-  process.on("SIGINT", interrupted);
-  process.on("SIGTERM", interrupted);
-  const [host, port] = address?.split(":") ?? [];
-  const socket = host !== undefined ? connect(Number(port), host) : undefined;
-  let disposed = false;
+  if (address === undefined) return engineGone;
   const gone = (): void => {
-    if (disposed || controller.signal.aborted) return;
+    if (controller.signal.aborted) return;
     controller.abort(
       new Abandoned(
         "Pulumi's engine ended in mid-handover: PatchGuard stopped at once. Run `pulumi up` again; it resumes.",
       ),
     );
-    // an orphan must not live on: give the Lease a moment to be released, then end
-    setTimeout(() => process.exit(1), 3000);
+    setTimeout(() => process.exit(1), ORPHAN_MS);
   };
-  socket?.on("error", gone);
-  socket?.on("close", gone);
+  const session = connect(`http://${address}`);
+  session.on("error", gone);
+  session.on("close", gone);
+  session.unref();
+  return engineGone;
+}
+
+/**
+ * A signal for one job: aborts with Abandoned when the engine is gone, and with Interrupted on the second Ctrl-C (SIGINT or
+ * SIGTERM: 5 s to live).
+ */
+export function engineSignal(): { signal: AbortSignal; dispose: () => void } {
+  const interrupts = new AbortController();
+  const interrupted = (): void =>
+    interrupts.abort(
+      new Interrupted("interrupted by the operator. Run `pulumi up` to go on; what was closed is reopened."),
+    );
+  process.on("SIGINT", interrupted);
+  process.on("SIGTERM", interrupted);
   return {
-    signal: controller.signal,
+    signal: AbortSignal.any([interrupts.signal, watchEngine()]),
     dispose() {
-      disposed = true;
       process.off("SIGINT", interrupted);
       process.off("SIGTERM", interrupted);
-      socket?.destroy();
     },
   };
 }

@@ -12,7 +12,10 @@ import { type LogSink, RunLog } from "../../rollout/log.ts";
 import type { Job } from "../../rollout/run.ts";
 import type { Target } from "../../rollout/target.ts";
 import { type ClusterRef, openWorld } from "../../rollout/world.ts";
-import { engineLog, engineSignal } from "./engine.ts";
+import { engineLog, engineSignal, watchEngine } from "./engine.ts";
+
+// from the first call on, also between jobs: no provider outlives its engine
+watchEngine();
 
 /** Inputs of Gate and Handover: plain data, no credentials. */
 export interface JobInputs {
