@@ -12,7 +12,10 @@ export interface PictureNode {
 const paint = (code: string, text: string, colour: boolean): string =>
   colour ? `\u001b[${code}m${text}\u001b[0m` : text;
 
-const WIDTH = 24;
+const WIDTH = 14;
+
+/** The host name alone: `.ec2.internal` says nothing here. */
+const short = (name: string): string => (name.split(".")[0] ?? name).slice(0, WIDTH).padEnd(WIDTH);
 
 /** Nodes grouped by zone; `blue` is the generation that was there first. */
 export function picture(nodes: readonly PictureNode[], blue: string, colour: boolean): string[] {
@@ -48,7 +51,7 @@ function line(node: PictureNode, isBlue: boolean, colour: boolean): string {
           : paint("33", "◌", colour),
     )
     .join(" ");
-  return `  ${swatch} ${kind} ${node.name.slice(0, WIDTH).padEnd(WIDTH)} ${state.padEnd(8)} ${pods}`;
+  return `  ${swatch} ${kind} ${short(node.name)} ${state.padEnd(8)} ${pods}`;
 }
 
 export const LEGEND = "● serving   ◌ starting   ○ stopping";
