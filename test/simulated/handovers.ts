@@ -7,7 +7,7 @@ import { type Client, groupsFor, world, type World } from "./world.ts";
 export const BLUE = { generation: "aaaaaaaa", image: "ami-0000000000000000a" };
 export const GREEN = { generation: "bbbbbbbb", image: "ami-0000000000000000b" };
 
-/** Six blue nodes and three green ones, a guarded web, a Kafka with zonal volumes, a daemon. About nine pods to move. */
+/** Three blue nodes and three green ones, a guarded web of 4, a Kafka of 3 with zonal volumes, a daemon: seven pods to move. */
 export async function smallWorld(seed: number): Promise<World> {
   const it = await world({ seed })
     .pool("workers", { ...BLUE, perZone: 1 })
@@ -27,6 +27,8 @@ export interface RunOptions extends SessionOptions {
   signal?: AbortSignal;
   /** Virtual seconds. */
   limitSeconds?: number;
+  /** Sees every line of the run's log as it is written: what happens in the world at that moment. */
+  onLine?: (line: LogLine) => void;
 }
 
 /** How a run of the rollout ended. */
@@ -57,7 +59,7 @@ export async function runHandover(on: World, name: string, options: RunOptions =
     cluster: client.cluster,
     cloud: client.cloud,
     clock: client.clock,
-    log: new RunLog(client.clock, [(line) => log.push(line)]),
+    log: new RunLog(client.clock, [(line) => log.push(line), options.onLine ?? ((): void => undefined)]),
     signal,
   };
   const end: Ended = { client, outcome: undefined, error: undefined, crashed: false, log };

@@ -144,4 +144,79 @@ describe("a crash after every write", () => {
       return problemsOf(on, pods, await runHandover(on, "third", { rollout }), true);
     });
   });
+
+  it("of a handover that rolls back: blue serves again, and a good run finishes it", async function () {
+    this.timeout(120_000);
+    /** The first pod that moved restarts as soon as its health window begins, in every run until it is mended. */
+    const sick = (on: World): RunOptions => ({
+      rollout: { health: { windowSeconds: 5 } },
+      onLine: ({ event, message }) => {
+        if (event === "health" && message.includes("health window of")) restartOne(on);
+      },
+    });
+    const attempt = async (
+      n: number | undefined,
+    ): Promise<{ on: World; pods: string[]; first: Ended; problems: string[] }> => {
+      const on = await smallWorld(SEED);
+      const pods = uidsOn(on, BLUE.generation);
+      const first = await runHandover(on, "first", {
+        ...sick(on),
+        ...(n !== undefined && { crashAfterWrite: n }),
+      });
+      const back = n === undefined ? first : await runHandover(on, "second", sick(on)); // meets the same illness
+      const problems: string[] = [];
+      if (back.error?.name === "Breach") {
+        const open = on.store
+          .all("Node")
+          .filter(({ metadata }) => metadata.labels?.["patchguard.dev/generation"] === BLUE.generation);
+        for (const { metadata, spec } of open) {
+          if (spec?.unschedulable || (spec?.taints ?? []).length > 0)
+            problems.push(`blue node ${metadata.name} is not open after the rollback`);
+        }
+      } else if (back.outcome === undefined)
+        problems.push(`neither rolled back nor done: ${back.error?.message}\n${story(on, back)}`);
+      return { on, pods, first, problems };
+    };
+    const clean = await attempt(undefined);
+    assert.equal(clean.first.error?.name, "Breach", story(clean.on, clean.first));
+    assert.deepEqual(clean.problems, []);
+    assert.deepEqual(
+      problemsOf(clean.on, clean.pods, await runHandover(clean.on, "next")),
+      [],
+      "without any crash",
+    );
+    await enumerate(clean.first.client.session.writes, "of a handover that rolls back", async (n) => {
+      const { on, pods, first, problems } = await attempt(n);
+      assert.ok(first.crashed, `no crash at write ${n}`);
+      return [...problems, ...problemsOf(on, pods, await runHandover(on, "third"))];
+    });
+  });
 });
+
+/** A container of a web pod on green restarts. */
+function restartOne(on: World): void {
+  const green = new Set(
+    on.store
+      .all("Node")
+      .filter(({ metadata }) => metadata.labels?.["patchguard.dev/generation"] === GREEN.generation)
+      .map(({ metadata }) => metadata.name),
+  );
+  const pod = on.store
+    .all("Pod")
+    .find(
+      ({ metadata, spec }) =>
+        metadata.labels?.["app"] === "web" &&
+        green.has(spec?.nodeName ?? "") &&
+        metadata.deletionTimestamp === undefined,
+    );
+  if (pod === undefined) return;
+  on.store.update(
+    "Pod",
+    pod,
+    (draft) => {
+      const [status] = draft.status?.containerStatuses ?? [];
+      if (status) status.restartCount = (status.restartCount ?? 0) + 1;
+    },
+    "kubelet",
+  );
+}
