@@ -32,12 +32,11 @@ export class Drainer {
     this.run = run;
   }
 
-  /** Workloads that this node's drain has moved; the health window watches them. */
+  /** Workloads that this node's drain has moved, in this run or one that it resumes; the health window watches them. */
   workloadsMovedFrom(node: string): Workload[] {
     const movers = [...(this.nodes.get(node)?.movers.values() ?? [])];
-    return [
-      ...new Map(movers.flatMap(({ workload }) => (workload ? [[workload.uid, workload]] : []))).values(),
-    ];
+    const workloads = [...movers.flatMap(({ workload }) => workload ?? []), ...this.resumedWorkloads(node)];
+    return [...new Map(workloads.map((workload) => [workload.uid, workload])).values()];
   }
 
   /** Records the intent, then cordons the node. Nothing is evicted yet. */
@@ -257,7 +256,11 @@ export class Drainer {
     if (!moved || !quietSince || movers.some(({ goneAt }) => goneAt === undefined)) return;
     drain.drained = true;
     const record = run.state.record.nodes[drain.node];
-    await run.state.saveNode(drain.node, { owners: [], moved: record?.moved ?? [], phase: "drained" });
+    await run.state.saveNode(drain.node, {
+      owners: run.config.health.windowSeconds > 0 ? (record?.owners ?? []) : [],
+      moved: record?.moved ?? [],
+      phase: "drained",
+    });
     const seconds = Math.round((now - drain.cordonedAt) / 1000);
     await announce(run, {
       event: "node-drained",

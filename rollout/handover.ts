@@ -108,6 +108,8 @@ async function recordBaseline(run: Run): Promise<void> {
 async function moveAll(run: Run): Promise<void> {
   const { log, state, config } = run;
   const drainer = new Drainer(run);
+  for (const { metadata } of blueNodes(run))
+    if (isFinished(run, metadata.name)) await judge(run, drainer, metadata.name);
   const order = nodeOrder(
     run,
     blueNodes(run).filter((node) => !isFinished(run, node.metadata.name)),
@@ -126,7 +128,7 @@ async function moveAll(run: Run): Promise<void> {
     stopAtLimit(run, total);
     await drainer.begin(node);
     await move(run, drainer, () => (windows ? drainer.isDrained(name) : drainer.isMoved(name)));
-    await healthWindow(run, name, drainer.workloadsMovedFrom(name));
+    await judge(run, drainer, name);
   }
   await move(run, drainer, () => drainer.allDrained());
   const excluded = order.flatMap(({ node }) => drainer.excludedOn(node.metadata.name));
@@ -139,6 +141,16 @@ async function moveAll(run: Run): Promise<void> {
     );
   }
   log.info("order", `all ${total} blue nodes are drained`, { nodes: Object.keys(state.record.nodes) });
+}
+
+/** The health window after a node. Its verdict is recorded: a node without one, since the run was killed, is watched by the next run. */
+async function judge(run: Run, drainer: Drainer, node: string): Promise<void> {
+  const record = run.state.record.nodes[node];
+  const workloads = drainer.workloadsMovedFrom(node);
+  if (run.config.health.windowSeconds === 0 || record === undefined || workloads.length === 0) return;
+  await healthWindow(run, node, workloads);
+  mayAct(run);
+  await run.state.saveNode(node, { ...record, owners: [] });
 }
 
 /** Already emptied by an earlier run, and still closed: not drained again. */

@@ -6,7 +6,10 @@ export interface NodeRecord {
   phase: "in-hand" | "drained";
   /** UIDs of the pods that this run set out to evict. */
   moved: string[];
-  /** UIDs of the controllers of those pods: on a resume their missing replicas are our own doing. */
+  /**
+   * UIDs of the controllers of those pods, until the node has passed its health window: on a resume their missing replicas are
+   * our own doing, and a window that a kill cut off is begun again.
+   */
   owners: string[];
 }
 

@@ -64,6 +64,20 @@ function problemsOf(on: World, pods: string[], last: Ended, restarted = false): 
   return [...problems, ...leftovers(on, { closed: [BLUE.generation], empty: [BLUE.generation] })];
 }
 
+/** Every node that was drained was also seen through its health window, in whichever run. */
+function withoutVerdict(runs: Ended[]): string[] {
+  const nodesOf = (event: string, says: string): Set<unknown> =>
+    new Set(
+      runs.flatMap(({ log }) =>
+        log.filter((line) => line.event === event && line.message.includes(says)).map((line) => line["node"]),
+      ),
+    );
+  const judged = nodesOf("health", "health window passed");
+  return [...nodesOf("node-drained", "")]
+    .filter((node) => !judged.has(node))
+    .map((node) => `node ${String(node)} never passed a health window`);
+}
+
 const uidsOn = (on: World, generation: string): string[] =>
   on.workloadPods(generation).map(({ metadata }) => metadata.uid);
 
@@ -80,7 +94,7 @@ describe("a crash after every write", () => {
       const first = await runHandover(on, "first", { crashAfterWrite: n });
       assert.ok(first.crashed, `no crash at write ${n}`);
       const second = await runHandover(on, "second");
-      return problemsOf(on, pods, second);
+      return [...problemsOf(on, pods, second), ...withoutVerdict([first, second])];
     });
   });
 
