@@ -7,6 +7,7 @@ import { connect } from "./cluster/kubeconfig.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { ClusterConfig } from "./config/index.ts";
 import { DEFAULTS } from "./names.ts";
+import { USER_AGENT } from "./version.ts";
 
 /** Where a cluster is: references only, never credentials (it stands in Pulumi's state). */
 export type ClusterRef =
@@ -41,8 +42,6 @@ export interface World {
 
 /** Deadline of one change in the cloud (EKS takes minutes to change a group's sizes). */
 const CLOUD_TIMEOUT_SECONDS = 900;
-
-export const USER_AGENT = "patchguard/0.1.0";
 
 /** Connects to the cluster and its cloud. @throws Error with one line that says what is wrong with the access. */
 export async function openWorld(ref: ClusterRef): Promise<World> {
