@@ -102,6 +102,7 @@ export class Run {
 
   /** As one Ctrl-C that reaches the CLI alone. */
   interrupt(): void {
+    this.below = descendants(this.pid);
     this.child.kill("SIGINT");
   }
 
