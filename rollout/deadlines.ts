@@ -29,7 +29,9 @@ export function checkDeadlines(
     return;
   }
   if (mover.arrived || mover.workload === undefined) return;
-  if (over(now, mover.goneAt, limits.podTimeoutSeconds) && !state.whole) {
+  // Kubernetes itself waits six minutes for the volumes of a node that was lost: they have a deadline of their own, below
+  const startedAt = Math.max(mover.goneAt, mover.volumesMissingAt ?? 0);
+  if (over(now, startedAt, limits.podTimeoutSeconds) && !state.whole) {
     throw new Hold(
       `${nameOf(mover.workload)} was not whole ${limits.podTimeoutSeconds} s after pod ${podName(mover.pod)} left node ${mover.pod.spec?.nodeName} ` +
         `(rollout.drain.podTimeoutSeconds): ${whyNotWhole(run.inventory, mover.workload)}. To go on: mend that, then run \`pulumi up\` again.`,

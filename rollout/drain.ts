@@ -232,16 +232,24 @@ export class Drainer {
     for (const mover of drain.movers.values()) {
       this.seeIfGone(mover, now);
       this.seeIfArrived(mover, drain);
+      const volumesMissing = this.volumesMissing(mover, drain);
+      const { name, namespace } = mover.pod.metadata;
+      const bound = run.inventory.get("Pod", name, namespace)?.spec?.nodeName !== undefined;
+      if (volumesMissing !== undefined && bound) mover.volumesMissingAt = now;
       checkDeadlines(run, mover, now, {
         whole: mover.workload === undefined || this.whole(mover.workload),
-        volumesMissing: this.volumesMissing(mover, drain),
+        volumesMissing,
       });
     }
     const movers = [...drain.movers.values()];
     const quietSince = now - drain.cordonedAt >= DEFAULTS.quietSeconds * 1000;
     const resumed = this.resumedWorkloads(drain.node);
     const late = resumed.find((workload) => !this.whole(workload));
-    if (late !== undefined) checkResumed(run, late, drain, now);
+    // one whose pods this run moves, too, has the deadlines of those pods: it may be in hand for as long as it has pods here
+    const left = resumed.find(
+      (it) => !this.whole(it) && !movers.some(({ workload }) => workload?.uid === it.uid),
+    );
+    if (left !== undefined) checkResumed(run, left, drain, now);
     const moved = late === undefined && movers.every(({ arrived }) => arrived);
     if (moved && !drain.moved) {
       drain.moved = true;

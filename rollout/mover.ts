@@ -13,6 +13,8 @@ export interface Mover {
   refusal: string | undefined;
   evictedAt: number | undefined;
   goneAt: number | undefined;
+  /** When its successor, bound to a node, last waited for a volume: only then does its time to become Ready begin. */
+  volumesMissingAt?: number;
   /** Its workload is whole again and its volumes are handed over: what happens to it from here on is not our doing. */
   arrived: boolean;
 }

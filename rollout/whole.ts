@@ -40,6 +40,10 @@ function counts(pod: Pod, minReadySeconds: number, now: number): boolean {
   return since !== undefined && now - Date.parse(since) >= minReadySeconds * 1000;
 }
 
+/** Its node is gone, and the API calls it Ready all the same until PodGC finds it: some 46 s later. */
+const isOnLostNode = (inventory: Inventory, { spec }: Pod): boolean =>
+  spec?.nodeName !== undefined && inventory.get("Node", spec.nodeName) === undefined;
+
 /** How many replicas a workload should have, and how many are Ready. `evicted`: UIDs that the cache may not yet show as terminating. */
 export function replicas(
   inventory: Inventory,
@@ -48,7 +52,9 @@ export function replicas(
   now: number,
 ): { wanted: number | undefined; ready: number } {
   const owner = ownerObject(inventory, workload);
-  const pods = inventory.podsOf(workload.uid).filter(({ metadata }) => !evicted.has(metadata.uid));
+  const pods = inventory
+    .podsOf(workload.uid)
+    .filter((pod) => !evicted.has(pod.metadata.uid) && !isOnLostNode(inventory, pod));
   if (owner === undefined) return { wanted: 0, ready: 0 }; // deleted in the meantime: nothing to wait for
   if (owner === "unknown-kind") {
     return { wanted: undefined, ready: pods.filter((pod) => counts(pod, 0, now)).length };

@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { BLUE, GREEN, runHandover, story } from "../../simulated/handovers.ts";
+import { world } from "../../simulated/world.ts";
+
+/** What each deadline of a drain is about, on a simulated cluster. */
+describe("the time that a drain may take", () => {
+  const SEED = 11;
+  const blueOf = (options = {}) =>
+    world({ seed: SEED, ...options })
+      .pool("workers", { ...BLUE, perZone: 1 })
+      .settled();
+
+  it("podTimeoutSeconds is a pod's, not a node's: many pods, one after the other, may take longer", async () => {
+    const on = await blueOf();
+    await on.deployment("web", { replicas: 12, budget: { maxUnavailable: 1 } }).settled();
+    await on.pool("workers", { ...GREEN, perZone: 1 }).settled();
+    const run = await runHandover(on, "only", { rollout: { drain: { podTimeoutSeconds: 8 } } });
+    assert.ok(run.outcome, story(on, run));
+    const [start, end] = ["node-start", "node-moved"].map((event) =>
+      Date.parse(run.log.find((line) => line.event === event)?.time ?? ""),
+    );
+    assert.ok((end ?? 0) - (start ?? 0) > 8000, "the first node took longer than one pod may");
+  });
+
+  it("a volume has a deadline of its own, and the pod's begins when the volume is there", async () => {
+    const on = await blueOf({ detachSeconds: 300 });
+    await on.statefulSet("kafka", { replicas: 3, budget: { minAvailable: 2 } }).settled();
+    await on.pool("workers", { ...GREEN, perZone: 1 }).settled();
+    const run = await runHandover(on, "only", { rollout: { drain: { podTimeoutSeconds: 60 } } });
+    assert.ok(run.outcome, story(on, run));
+  });
+
+  it("a volume that is never handed over ends in a hold that names it", async () => {
+    const on = await blueOf({ detachSeconds: 300 });
+    await on.statefulSet("kafka", { replicas: 3, budget: { minAvailable: 2 } }).settled();
+    await on.pool("workers", { ...GREEN, perZone: 1 }).settled();
+    const run = await runHandover(on, "only", { rollout: { drain: { volumeTimeoutSeconds: 90 } } });
+    assert.match(
+      run.error?.message ?? "",
+      /volume \S+ of pod \S*kafka-\d is still attached to node .* after 90 s/,
+    );
+  });
+
+  it("pods of a node that was lost do not count as Ready: the next node waits for their replacements", async () => {
+    const on = await blueOf();
+    await on.deployment("web", { replicas: 6, budget: { maxUnavailable: 1 } }).settled();
+    await on.pool("workers", { ...GREEN, perZone: 1 }).settled();
+    let lost: string | undefined;
+    const leftAtNextStart: number[] = [];
+    const run = await runHandover(on, "only", {
+      onLine: ({ event, node }) => {
+        if (event === "evict" && lost === undefined) on.lose((lost = String(node)));
+        if (event === "node-start" && lost !== undefined) leftAtNextStart.push(on.podsOn(lost).length);
+      },
+    });
+    assert.ok(run.outcome, story(on, run));
+    assert.deepEqual(leftAtNextStart, [0, 0]);
+  });
+});
