@@ -48,6 +48,7 @@ describe("the time that a drain may take", () => {
     let lost: string | undefined;
     const leftAtNextStart: number[] = [];
     const run = await runHandover(on, "only", {
+      rollout: { health: { windowSeconds: 0 } },
       onLine: ({ event, node }) => {
         if (event === "evict" && lost === undefined) on.lose((lost = String(node)));
         if (event === "node-start" && lost !== undefined) leftAtNextStart.push(on.podsOn(lost).length);
