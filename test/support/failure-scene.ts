@@ -8,10 +8,10 @@ import {
 } from "@aws-sdk/client-ec2";
 import { DescribeNodegroupCommand, EKSClient, ListNodegroupsCommand } from "@aws-sdk/client-eks";
 import assert from "node:assert/strict";
-import { imageByName, WORLD } from "../../sandbox/images.ts";
+import { IMAGES, imageByName, WORLD } from "../../sandbox/images.ts";
 import { LABEL_GENERATION } from "../watcher/names.ts";
 import type { Node } from "../watcher/objects.ts";
-import { mustSucceed, Stack } from "./pulumi.ts";
+import { mustSucceed, Stack, type StackConfig } from "./pulumi.ts";
 import { RunLogs } from "./run-log.ts";
 import type { TestSandbox } from "./sandbox.ts";
 import { pool, stackConfig } from "./stacks.ts";
@@ -78,16 +78,29 @@ export class FailureScene {
     this.autoScaling = new AutoScalingClient(access);
   }
 
-  /** A pool of one node in each of two zones on image good-a, and the shop on it. */
-  static async create(box: TestSandbox, name: string): Promise<FailureScene> {
-    const logs = new RunLogs();
-    const env = { PATCHGUARD_LOG_DIR: logs.folder };
-    const stack = await Stack.create(box.sandbox, configOf("good-a"), { name, env });
-    const scene = new FailureScene(box, stack, logs);
-    mustSucceed(await stack.up());
+  /** The shop on the pool `workers`: by default one node in each of two zones on image good-a. */
+  static async create(
+    box: TestSandbox,
+    name: string,
+    config: StackConfig = configOf("good-a"),
+  ): Promise<FailureScene> {
+    const scene = await FailureScene.empty(box, name, config);
+    mustSucceed(await scene.stack.up());
     await apply(box.test.api, ...shopOf("workers"));
     await scene.whole();
     return scene;
+  }
+
+  /** A stack that was never up, on a cluster without workloads. `env` goes over the sandbox's environment. */
+  static async empty(
+    box: TestSandbox,
+    name: string,
+    config: StackConfig,
+    env: NodeJS.ProcessEnv = {},
+  ): Promise<FailureScene> {
+    const logs = new RunLogs();
+    const all = { PATCHGUARD_LOG_DIR: logs.folder, ...env };
+    return new FailureScene(box, await Stack.create(box.sandbox, config, { name, env: all }), logs);
   }
 
   dispose(): void {
@@ -142,6 +155,17 @@ export class FailureScene {
       ({ metadata }) => metadata.labels?.[LABEL_GENERATION] ?? "",
     );
     return new Map([...byGeneration].map(([key, nodes]) => [key, nodes.map((n) => n.metadata.name).sort()]));
+  }
+
+  /** Name of the image that all nodes run. */
+  imageNow(): string {
+    const kernels = new Set(
+      this.box.view.nodes().map((node) => (node as NodeWithInfo).status?.nodeInfo?.kernelVersion),
+    );
+    const image = IMAGES.find(({ kernel }) => kernels.size === 1 && kernels.has(kernel));
+    if (image === undefined)
+      throw new Error(`the nodes do not run one known image: ${[...kernels].join(", ")}`);
+    return image.name;
   }
 
   /** Every node that runs, and every pod of the shop, by UID: what "untouched" means in the cluster. */
