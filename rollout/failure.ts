@@ -2,6 +2,7 @@ import { announce } from "./alert.ts";
 import { blueNodes, greenNodes, mark, poolGroups, reopenAll } from "./close.ts";
 import { Blocked, type Breach, Hold, type Interrupted, messageOf, type Paused } from "./errors.ts";
 import { freeze } from "./freeze.ts";
+import type { Inventory } from "./inventory.ts";
 import type { EventReason } from "./names.ts";
 import { EVENT, runStateName, STATE_NAMESPACE } from "./names.ts";
 import type { LogEvent } from "./log.ts";
@@ -9,7 +10,7 @@ import { isFinished, isTerminating } from "./pods.ts";
 import type { Run } from "./run.ts";
 import type { RunRecord } from "./run-state.ts";
 import { until } from "./wait.ts";
-import { isWhole, whyNotWhole, type Workload } from "./whole.ts";
+import { isWhole, replicas, whyNotWhole, type Workload } from "./whole.ts";
 
 async function tell(run: Run, event: LogEvent, reason: EventReason, message: string): Promise<void> {
   const object = { kind: "ConfigMap", namespace: STATE_NAMESPACE, name: runStateName(run.target.pool) };
@@ -24,7 +25,7 @@ async function record(run: Run, phase: RunRecord["phase"], why: string): Promise
 
 /** Could not move on: everything closed is reopened, green stays, the next `up` resumes. */
 export async function hold(run: Run, error: Error): Promise<Error> {
-  await landed(run);
+  await landed(run, run.config.drain.terminationSlackSeconds);
   await reopenAll(run);
   await record(run, "held", error.message);
   if (error instanceof Blocked) return error; // nothing was touched, and the pause was told
@@ -32,27 +33,46 @@ export async function hold(run: Run, error: Error): Promise<Error> {
   return error instanceof Hold ? error : new Hold(error.message, { cause: error });
 }
 
+/** How long the watch may take to show our own last evictions. */
+const WATCH_LAG_MS = 250;
+
+function workloads(inventory: Inventory, uids: ReadonlySet<string>): Workload[] {
+  return (["ReplicaSet", "StatefulSet"] as const).flatMap((kind) =>
+    inventory
+      .all(kind)
+      .filter(({ metadata }) => uids.has(metadata.uid))
+      .map(({ metadata: { name, namespace = "default", uid } }) => ({ kind, name, namespace, uid })),
+  );
+}
+
+/** Replicas of a workload that are not bound to a node yet, beyond those that it lacked before. */
+function placesOf({ inventory, state, clock }: Run, workload: Workload): number {
+  const { wanted = 0 } = replicas(inventory, workload, new Set(), clock.now());
+  const bound = inventory
+    .podsOf(workload.uid)
+    .filter((pod) => pod.spec?.nodeName && !isFinished(pod) && !isTerminating(pod));
+  return wanted - Math.max(0, state.record.missingBefore[workload.uid] ?? 0) - bound.length;
+}
+
 /**
  * Pods that were evicted and are on their way are let land on green first: a blue that is open again would take them back, and the
- * next run would move them a second time. Waits at most `drain.terminationSlackSeconds`; what is stuck longer is why we hold.
+ * next run would move them a second time. Waits so long at most; what is stuck longer is why we hold.
  */
-async function landed(run: Run): Promise<void> {
+async function landed(run: Run, timeoutSeconds: number, signal = run.signal): Promise<void> {
   const { inventory, state } = run;
   const inHand = Object.values(state.record.nodes).filter(({ phase }) => phase === "in-hand");
+  if (inHand.length === 0) return;
   const evicted = new Set(inHand.flatMap(({ moved }) => moved));
-  const owners = new Set(inHand.flatMap((it) => it.owners));
+  const inFlight = workloads(inventory, new Set(inHand.flatMap(({ owners }) => owners)));
   const onTheirWay = (): boolean => {
     const leaving = inventory.all("Pod").some((pod) => evicted.has(pod.metadata.uid) && isTerminating(pod));
-    const unbound = [...owners].some((uid) =>
-      inventory.podsOf(uid).some((pod) => !pod.spec?.nodeName && !isFinished(pod)),
-    );
-    return leaving || unbound;
+    return leaving || inFlight.some((workload) => placesOf(run, workload) > 0);
   };
+  await run.clock.sleep(WATCH_LAG_MS);
   if (!onTheirWay()) return;
-  const timeoutSeconds = run.config.drain.terminationSlackSeconds;
   const late = (): Error => new Hold(`evicted pods were still on their way after ${timeoutSeconds} s`);
   try {
-    await until({ clock: run.clock, signal: run.signal, wakes: inventory, timeoutSeconds, late }, () =>
+    await until({ clock: run.clock, signal, wakes: inventory, timeoutSeconds, late }, () =>
       onTheirWay() ? undefined : true,
     );
   } catch (error) {
@@ -60,8 +80,12 @@ async function landed(run: Run): Promise<void> {
   }
 }
 
-/** The operator's stop: reopen, end. The node in hand comes first, since there may be little time. */
+/** Pulumi's engine leaves 5 s after the second Ctrl-C: what is on its way may take a little of that, the rest is for reopening. */
+const LANDING_WHEN_INTERRUPTED_SECONDS = 1.5;
+
+/** The operator's stop: reopen, end. Nodes come first, since there is little time. */
 export async function interrupt(run: Run, error: Interrupted): Promise<Error> {
+  await landed(run, LANDING_WHEN_INTERRUPTED_SECONDS, new AbortController().signal); // the run's own has fired
   await reopenAll(run);
   await record(run, "interrupted", error.message);
   await tell(
@@ -104,15 +128,9 @@ export async function rollback(run: Run, breach: Breach): Promise<Error> {
 async function wholeAgain(run: Run, breach: Breach): Promise<void> {
   const uids = new Set(Object.values(run.state.record.nodes).flatMap(({ owners }) => owners));
   const missing = (): Workload[] =>
-    (["ReplicaSet", "StatefulSet"] as const).flatMap((kind) =>
-      run.inventory
-        .all(kind)
-        .filter(({ metadata }) => uids.has(metadata.uid))
-        .map(({ metadata: { name, namespace = "default", uid } }) => ({ kind, name, namespace, uid }))
-        .filter(
-          (workload) =>
-            !isWhole(run.inventory, workload, run.state.record.missingBefore, new Set(), run.clock.now()),
-        ),
+    workloads(run.inventory, uids).filter(
+      (workload) =>
+        !isWhole(run.inventory, workload, run.state.record.missingBefore, new Set(), run.clock.now()),
     );
   const names = (): string =>
     missing()
