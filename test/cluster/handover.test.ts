@@ -141,7 +141,7 @@ describe("a handover on a real API server", function () {
       void test.api.request("PATCH", `/api/v1/namespaces/default/pods/${crashed}`, patch);
     };
     await watched(async (watcher) => {
-      const rollout = { health: { windowSeconds: 30 }, drain: { podTimeoutSeconds: 1 } };
+      const rollout = { health: { windowSeconds: 30 }, drain: { podTimeoutSeconds: 15 } };
       await assert.rejects(move(rollout, crashOne), (error) => {
         assert.ok(error instanceof Breach, String(error));
         assert.match(
