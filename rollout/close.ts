@@ -2,6 +2,7 @@ import { announce } from "./alert.ts";
 import type { Cloud, NodeGroup } from "./cloud/cloud.ts";
 import type { Cluster } from "./cluster/cluster.ts";
 import type { Node } from "./cluster/types.ts";
+import { messageOf } from "./errors.ts";
 import { count } from "./finding.ts";
 import { freeze, readOwnership, thaw } from "./freeze.ts";
 import { EVENT } from "./names.ts";
@@ -16,7 +17,7 @@ import {
   type Role,
   type TaintEffect,
 } from "./ownership.ts";
-import { mayAct, type Run } from "./run.ts";
+import { mayAct, mayPutBack, type Run } from "./run.ts";
 import { instanceId, isBlue, isGreen, type Target } from "./target.ts";
 
 /** The nodes of the pool that are to be emptied, as the inventory has them, in a stable order. */
@@ -118,6 +119,8 @@ export async function mark(
 export interface Reopener {
   cluster: Cluster;
   cloud: Cloud;
+  /** Asked before each write; what it throws ends the reopening. `npm run restore` holds no Lease and has none. */
+  mayWrite?: () => void;
 }
 
 /** Takes our marks off a node. @returns whether there were any. */
@@ -126,36 +129,45 @@ export async function reopenNode(to: Reopener, node: Node, only?: Mark[]): Promi
 }
 
 /**
- * Puts back all that this pool's handover closed, in whatever role: nodes first (serving comes first), then groups.
+ * Puts back all that this pool's handover closed, in whatever role: nodes first (serving comes first, and the cloud may be out of
+ * reach), those that are cordoned before the others, then groups, side by side (EKS takes minutes for one).
  * Works on, past a node or group that fails, and reports all failures together.
- * @throws AggregateError naming what is still closed.
+ * @param groups asked for only when the nodes are open again
+ * @throws AggregateError naming what is still closed; whatever `mayWrite` throws.
  */
 export async function reopenPool(
   to: Reopener,
   nodes: readonly Node[],
-  groups: readonly NodeGroup[],
+  groups: () => Promise<readonly NodeGroup[]>,
 ): Promise<{ nodes: string[]; groups: string[] }> {
   const done = { nodes: [] as string[], groups: [] as string[] };
   const failures: Error[] = [];
-  const attempt = async (
-    what: string,
-    act: () => Promise<boolean>,
-    list: string[],
-    name: string,
-  ): Promise<void> => {
+  const attempt = async (what: string, act: () => Promise<unknown>): Promise<void> => {
+    to.mayWrite?.();
     try {
-      if (await act()) list.push(name);
+      await act();
     } catch (error) {
-      failures.push(
-        new Error(
-          `${what} ${name} is still closed: ${error instanceof Error ? error.message : String(error)}`,
-        ),
-      );
+      failures.push(new Error(`${what} still closed: ${messageOf(error)}`));
     }
   };
-  for (const node of nodes) await attempt("Node", () => reopenNode(to, node), done.nodes, node.metadata.name);
-  for (const group of groups)
-    await attempt("node group", () => thaw(to.cloud, group), done.groups, group.name);
+  const cordonedFirst = nodes.toSorted((a, b) => Number(isCordonedByUs(b)) - Number(isCordonedByUs(a)));
+  for (const node of cordonedFirst) {
+    const { name } = node.metadata;
+    await attempt(`Node ${name} is`, async () => {
+      if (await reopenNode(to, node)) done.nodes.push(name);
+    });
+  }
+  let found: readonly NodeGroup[] = [];
+  await attempt("the pool's node groups are perhaps", async () => {
+    found = await groups();
+  });
+  const thawed = found.map((group) =>
+    attempt(`node group ${group.name} is`, async () => {
+      if (await thaw(to.cloud, group)) done.groups.push(group.name);
+    }),
+  );
+  await Promise.allSettled(thawed); // to the end of all of them, also where one may not write any more
+  await Promise.all(thawed);
   if (failures.length > 0) {
     throw new AggregateError(
       failures,
@@ -165,20 +177,27 @@ export async function reopenPool(
   return done;
 }
 
-/** Everything of the pool, and of the pools marked for later, that carries our marks. */
+/**
+ * Everything of the pool, and of the pools marked for later, that carries our marks. The nodes are listed afresh: the watch may not
+ * show our last write yet. Also after the operator's stop, but never without the Lease.
+ */
 export async function reopenAll(
   run: Run,
   roles: Role[] = ["blue", "green", "rolled-back", "later"],
 ): Promise<void> {
-  const nodes = run.inventory.all("Node").filter((node) => {
+  mayPutBack(run);
+  const nodes = (await run.cluster.list("Node")).filter((node) => {
     const owner = ownershipOf(node);
     return owner !== undefined && roles.includes(owner.role) && ours(run, owner.pool);
   });
-  const { green, blue } = await poolGroups(run.cloud, run.target, blueNodes(run));
-  const groups = [...blue, ...green].filter((group) =>
-    roles.includes(readOwnership(group.ownership)?.role ?? "blue"),
-  );
-  const done = await reopenPool(run, nodes, groups);
+  const groupsOfRoles = async (): Promise<NodeGroup[]> => {
+    const { green, blue } = await poolGroups(run.cloud, run.target, blueNodes(run));
+    return [...blue, ...green].filter((group) =>
+      roles.includes(readOwnership(group.ownership)?.role ?? "blue"),
+    );
+  };
+  const { cluster, cloud } = run;
+  const done = await reopenPool({ cluster, cloud, mayWrite: () => mayPutBack(run) }, nodes, groupsOfRoles);
   if (done.nodes.length + done.groups.length === 0) return;
   const closed = new Set(nodes.filter(isClosed).map(({ metadata }) => metadata.name));
   const what = closed.size > 0 ? "reopened" : "no longer protected from scale-down:";

@@ -7,7 +7,7 @@ import type { EventReason } from "./names.ts";
 import { EVENT, runStateName, STATE_NAMESPACE } from "./names.ts";
 import type { LogEvent } from "./log.ts";
 import { isFinished, isTerminating } from "./pods.ts";
-import type { Run } from "./run.ts";
+import { mayAct, type Run } from "./run.ts";
 import type { RunRecord } from "./run-state.ts";
 import { until } from "./wait.ts";
 import { isWhole, replicas, whyNotWhole, type Workload } from "./whole.ts";
@@ -116,8 +116,10 @@ export async function rollback(run: Run, breach: Breach): Promise<Error> {
     `rolling pool ${run.target.pool} back to blue: ${breach.message}`,
   );
   await reopenAll(run, ["blue", "later"]);
-  for (const group of (await poolGroups(run.cloud, run.target, blueNodes(run))).green)
+  for (const group of (await poolGroups(run.cloud, run.target, blueNodes(run))).green) {
+    mayAct(run);
     await freeze(run.cloud, group, "rolled-back");
+  }
   for (const node of greenNodes(run)) await mark(run, node, "rolled-back", ["taint"], "NoSchedule");
   await record(run, "rolled-back", breach.message);
   await wholeAgain(run, breach);

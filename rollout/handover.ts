@@ -194,7 +194,8 @@ function stopAtLimit(run: Run, total: number): void {
 async function finish(run: Run, proof: Proof): Promise<Outcome> {
   const { state, target, clock } = run;
   mayAct(run);
-  await reopenAll(run, ["green"]);
+  // the marks of later pools go too: their own handover sets its own, and may never come
+  await reopenAll(run, ["green", "later"]);
   const nodes = Object.keys(state.record.nodes).length;
   const pods = Object.values(state.record.nodes).reduce((sum, { moved }) => sum + moved.length, 0);
   const seconds = Math.round((clock.now() - run.startedAt) / 1000);
@@ -222,6 +223,9 @@ async function putBack(run: Run, error: unknown): Promise<Error> {
     if (error instanceof Breach) return await rollback(run, error);
     return await hold(run, error instanceof Error ? error : new Error(messageOf(error)));
   } catch (second) {
+    if (second instanceof Abandoned) {
+      return new Abandoned(`${messageOf(error)} — and while that was being put back: ${second.message}`);
+    }
     run.log.error("error", `putting back failed: ${messageOf(second)}`);
     return new AggregateError(
       [error, second],

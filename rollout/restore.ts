@@ -33,8 +33,11 @@ export async function restore(
     for (const group of list)
       if (readOwnership(group.ownership)) groups.set(`${group.kind}/${group.name}`, group);
   };
-  for (const pool of pools) keep(await cloud.groups(pool));
-  const ids = nodes.flatMap((node) => instanceId(node) ?? []);
-  if (ids.length > 0) keep(await cloud.groupsOf(ids));
-  return reopenPool({ cluster, cloud }, nodes, [...groups.values()]);
+  const findGroups = async (): Promise<NodeGroup[]> => {
+    for (const pool of pools) keep(await cloud.groups(pool));
+    const ids = nodes.flatMap((node) => instanceId(node) ?? []);
+    if (ids.length > 0) keep(await cloud.groupsOf(ids));
+    return [...groups.values()];
+  };
+  return reopenPool({ cluster, cloud }, nodes, findGroups);
 }

@@ -2,6 +2,7 @@ import type { Clock } from "./clock.ts";
 import type { Cloud } from "./cloud/cloud.ts";
 import type { Cluster } from "./cluster/cluster.ts";
 import type { RolloutConfig } from "./config/index.ts";
+import { Abandoned } from "./errors.ts";
 import type { Inventory } from "./inventory.ts";
 import type { HeldLease } from "./lease.ts";
 import type { RunLog } from "./log.ts";
@@ -38,5 +39,11 @@ export interface Run extends Job {
 /** @throws the reason when the run was told to stop, or the Lease is no longer ours. Every eviction and every closing stands behind it. */
 export function mayAct(run: Run): void {
   run.signal.throwIfAborted();
+  run.lease.assertHeld();
+}
+
+/** Putting back goes on after the operator's stop, but not when the engine is gone or the Lease lost: another run may be at work. @throws Abandoned */
+export function mayPutBack(run: Run): void {
+  if (run.signal.reason instanceof Abandoned) throw run.signal.reason;
   run.lease.assertHeld();
 }
