@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { appendFileSync, mkdirSync } from "node:fs";
 import path from "node:path";
+import { ApiError } from "../../rollout/cluster/cluster.ts";
 import { explain } from "../../rollout/cluster/explain.ts";
 import type { RolloutConfig } from "../../rollout/config/index.ts";
 import { clearConsent } from "../../rollout/consent.ts";
@@ -94,9 +95,9 @@ async function withJob<T>(inputs: Stored, work: (job: Job) => Promise<T>): Promi
     });
   } catch (error) {
     if (error instanceof Abandoned) process.exitCode = 1;
-    throw new Error(error instanceof Error && error.name !== "Error" ? messageOf(error) : explain(error), {
-      cause: error,
-    });
+    // a verdict of ours (Hold, Refused …) has said it all; a bare refusal of the API server has not
+    const said = error instanceof Error && error.name !== "Error" && !(error instanceof ApiError);
+    throw new Error(said ? messageOf(error) : explain(error), { cause: error });
   } finally {
     dispose();
   }
