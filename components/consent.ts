@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { recordConsent } from "../rollout/consent.ts";
 import { type ClusterRef, openWorld } from "../rollout/world.ts";
 import { consentProvider } from "./dynamic/provider.ts";
+import { stackName } from "./gate.ts";
 
 /**
  * Depends on everything, so `pulumi destroy` deletes it first, and its hook stops a destroy without consent before anything else
@@ -21,7 +22,7 @@ export class DestroyConsent extends pulumi.dynamic.Resource {
         );
       }
       const { cluster } = await openWorld(args.cluster);
-      await recordConsent(cluster);
+      await recordConsent(cluster, stackName());
     });
     super(consentProvider, name, { cluster: args.cluster }, { ...options, hooks: { beforeDelete: [hook] } });
   }

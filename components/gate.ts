@@ -4,6 +4,9 @@ import { gateProvider } from "./dynamic/provider.ts";
 
 export type JobArgs = { [K in Exclude<keyof JobInputs, "resourceUrn">]: pulumi.Input<JobInputs[K]> };
 
+/** `<project>/<stack>`, as the Lease and the consent know this stack. */
+export const stackName = (): string => `${pulumi.getProject()}/${pulumi.getStack()}`;
+
 export const urnOf = (name: string): string =>
   `urn:pulumi:${pulumi.getStack()}::${pulumi.getProject()}::pulumi-nodejs:dynamic:Resource::${name}`;
 

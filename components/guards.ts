@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { consentRecorded } from "../rollout/consent.ts";
-import { desiredSize, mayDelete, mayReplace, mayScaleIn, rollingChanges } from "../rollout/guards.ts";
+import { mayDelete, mayReplace, mayScaleIn, rollingChanges, sizeAfter } from "../rollout/guards.ts";
 import { type ClusterRef, openWorld } from "../rollout/world.ts";
+import { stackName } from "./gate.ts";
 
 const KINDS: Record<string, "eks-managed" | "self-managed"> = {
   "aws:eks/nodeGroup:NodeGroup": "eks-managed",
@@ -35,11 +36,11 @@ export function guards(
       // a preview of an ordinary deletion says nothing: the handover that empties the group has not run yet
       if (pulumi.runtime.isDryRun() && !replaced) return;
       const world = await openWorld(cluster);
-      const destroying = consent && (await consentRecorded(world.cluster)); // then the program declares what is deleted
+      const destroying = consent && (await consentRecorded(world.cluster, stackName())); // then the program declares what is deleted
       if (replaced && !destroying) await mayReplace(world.cluster, world.cloud, kind, name);
       if (pulumi.runtime.isDryRun()) return;
       const signal = new AbortController().signal;
-      await mayDelete({ ...world, signal, consent }, kind, name);
+      await mayDelete({ ...world, signal, consent, stack: stackName() }, kind, name);
     },
     { onDryRun: true },
   );
@@ -56,8 +57,8 @@ export function guards(
             `To go on: make the change through the pool's config, which gives the group a new generation; or set the pool's \`revision\` to force one.`,
         );
       }
-      const to = desiredSize(after);
-      if (to === undefined || to >= (desiredSize(before) ?? 0)) return;
+      const to = sizeAfter(before, after);
+      if (to === undefined) return;
       const { cluster: api, cloud } = await openWorld(cluster);
       await mayScaleIn(api, cloud, kindOf(args.type), name, to);
     },

@@ -1,10 +1,10 @@
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 import type { AwsPoolConfig, Config } from "../rollout/config/index.ts";
 import type { Target } from "../rollout/target.ts";
 import { clusterRef } from "../rollout/world.ts";
 import type { ClusterResources } from "./cluster.ts";
 import { EksManagedPool } from "./eks-managed-pool.ts";
-import { Gate } from "./gate.ts";
+import { Gate, stackName } from "./gate.ts";
 import { generationOf, groupNames } from "./generation.ts";
 import { Handover } from "./handover.ts";
 import type { Existing } from "./imports.ts";
@@ -30,7 +30,7 @@ export function declarePools({ config, cluster, guards, existing }: PoolsArgs): 
   const pools = awsPools(config);
   const roles = nodeRoles(config, pools);
   const targets = pools.map((pool) => targetOf(pool, config.cluster.name));
-  const stack = `${pulumi.getProject()}/${pulumi.getStack()}`;
+  const stack = stackName();
   const declared: pulumi.Resource[] = [...cluster.dependsOn, ...roles.resources];
   let before: pulumi.Resource[] = cluster.dependsOn;
 

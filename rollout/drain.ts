@@ -7,7 +7,7 @@ import { Hold } from "./errors.ts";
 import { count } from "./finding.ts";
 import { type Mover, type NodeDrain, placeOf } from "./mover.ts";
 import { DEFAULTS, EVENT } from "./names.ts";
-import { byName, isFinished, isTerminating, judgePod, podName, workloadPodsOn } from "./pods.ts";
+import { byName, isFinished, isPodReady, isTerminating, judgePod, podName, workloadPodsOn } from "./pods.ts";
 import { judgeRefusal, type Refusal } from "./refusals.ts";
 import { mayAct, type Run } from "./run.ts";
 import { notHandedOver } from "./volumes.ts";
@@ -16,6 +16,8 @@ import { isWhole, whyNotWhole, type Workload, workloadOf } from "./whole.ts";
 /** A refused eviction is asked again this soon when the watch says that the budget has room. */
 const RETRY_ROOM_SECONDS = 1;
 const REMIND_SECONDS = 60;
+/** Watches are renewed every 20 s and give up on a silent connection after 30 s (cluster/watch.ts): beyond this nobody knows. */
+const STALE_SECONDS = 60;
 
 /**
  * Empties nodes through the Eviction API, in the semantics of `kubectl drain`, and knows when the workloads are whole again.
@@ -102,9 +104,27 @@ export class Drainer {
       this.notice(drain);
       for (const mover of drain.movers.values()) if (this.mayAsk(mover, ask)) ask.push(mover);
     }
-    await Promise.all(ask.map((mover) => this.ask(mover)));
+    if (this.inventoryIsFresh()) await this.askAll(ask);
     for (const drain of this.nodes.values()) if (!drain.drained) await this.follow(drain);
     this.remind();
+  }
+
+  /** All answers are in before the first failure is thrown: no eviction is under way while things are put back. */
+  private async askAll(movers: readonly Mover[]): Promise<void> {
+    const answers = await Promise.allSettled(movers.map((mover) => this.ask(mover)));
+    for (const answer of answers) if (answer.status === "rejected") throw answer.reason;
+  }
+
+  /** Evictions are decided by the watches: while one of them is silent nothing is asked, and the movers' deadlines run. */
+  private inventoryIsFresh(): boolean {
+    const { run } = this;
+    const age = run.clock.now() - run.inventory.syncedAt();
+    if (age <= STALE_SECONDS * 1000) return true;
+    run.log.warning(
+      "evict-refused",
+      `the watches have been silent for ${Math.round(age / 1000)} s: nothing is evicted until the API server is heard again`,
+    );
+    return false;
   }
 
   /** The pods that have to leave the node, as they appear. */
@@ -145,6 +165,7 @@ export class Drainer {
         evictedAt: gone ? now : undefined,
         goneAt: undefined,
         arrived: false,
+        wasReady: true,
       });
     }
   }
@@ -181,6 +202,7 @@ export class Drainer {
     const { name, namespace = "default", uid } = mover.pod.metadata;
     mayAct(run);
     mover.askedAt = run.clock.now();
+    mover.wasReady = isPodReady(mover.pod);
     const result = await run.cluster.evict({ name, namespace, uid });
     const now = run.clock.now();
     if (result.outcome === "evicted" || result.outcome === "gone") {
@@ -237,7 +259,7 @@ export class Drainer {
       const bound = run.inventory.get("Pod", name, namespace)?.spec?.nodeName !== undefined;
       if (volumesMissing !== undefined && bound) mover.volumesMissingAt = now;
       checkDeadlines(run, mover, now, {
-        whole: mover.workload === undefined || this.whole(mover.workload),
+        whole: this.isBack(mover),
         volumesMissing,
       });
     }
@@ -306,12 +328,19 @@ export class Drainer {
     });
   }
 
+  private isBack(mover: Mover): boolean {
+    const { workload } = mover;
+    if (workload === undefined) return true;
+    return this.whole(workload) && (workload.kind !== "StatefulSet" || this.succeeded(mover, workload));
+  }
+
   private seeIfArrived(mover: Mover, drain: NodeDrain): void {
     if (mover.arrived || mover.evictedAt === undefined) return;
     const { workload } = mover;
     if (workload?.kind === "StatefulSet" && mover.goneAt === undefined) return; // same name: its successor cannot be there yet
     if (workload === undefined && mover.goneAt === undefined) return;
     if (workload !== undefined && !this.whole(workload)) return;
+    if (workload?.kind === "StatefulSet" && !this.succeeded(mover, workload)) return;
     if (workload?.kind === "StatefulSet" && this.volumesMissing(mover, drain) !== undefined) return;
     mover.arrived = true;
     this.run.log.info(
@@ -322,6 +351,22 @@ export class Drainer {
         uid: mover.pod.metadata.uid,
       },
     );
+  }
+
+  /**
+   * A StatefulSet's pod is back when the pod of its own name is Ready: a sibling that recovers meanwhile does not count in its
+   * place. Nothing is to come when the set is gone or shrank; a pod that was not Ready before gets `podTimeoutSeconds` and no more.
+   */
+  private succeeded(mover: Mover, workload: Workload): boolean {
+    const { inventory, clock, config } = this.run;
+    const { name, namespace, uid } = mover.pod.metadata;
+    const successor = inventory.get("Pod", name, namespace);
+    if (successor !== undefined && successor.metadata.uid !== uid && isPodReady(successor)) return true;
+    const set = inventory.get("StatefulSet", workload.name, workload.namespace);
+    if (set?.metadata.uid !== workload.uid) return true;
+    if (Number(name.slice(name.lastIndexOf("-") + 1)) >= (set.spec?.replicas ?? 1)) return true;
+    const gone = mover.goneAt ?? clock.now();
+    return !mover.wasReady && clock.now() - gone >= config.drain.podTimeoutSeconds * 1000;
   }
 
   private volumesMissing(mover: Mover, drain: NodeDrain): string | undefined {

@@ -18,6 +18,8 @@ export interface GuardContext {
   signal: AbortSignal;
   /** `patchguard:destroy.consent`, when it names this cluster. */
   consent: boolean;
+  /** `<project>/<stack>`: another stack's consent is none. */
+  stack: string;
 }
 
 const NEXT =
@@ -31,7 +33,7 @@ const NEXT =
  */
 export async function mayDelete(context: GuardContext, kind: NodeGroup["kind"], name: string): Promise<void> {
   const { cluster, cloud, clock, signal } = context;
-  if (context.consent && (await consentRecorded(cluster))) return;
+  if (context.consent && (await consentRecorded(cluster, context.stack))) return;
   const group = await cloud.group(kind, name);
   if (group === undefined) return; // gone already
   const inventory = await Inventory.open(cluster);
@@ -162,11 +164,31 @@ const canonical = (value: unknown): string =>
       : part,
   );
 
-/** Desired size in a group's inputs: EKS has it nested, an Auto Scaling group flat. */
-export function desiredSize(inputs: Inputs): number | undefined {
-  const nested = inputs["scalingConfig"] as { desiredSize?: unknown } | undefined;
-  const value = nested?.desiredSize ?? inputs["desiredCapacity"];
-  return typeof value === "number" ? value : undefined;
+interface Sizes {
+  desired: number | undefined;
+  max: number | undefined;
+}
+
+/** Sizes in a group's inputs: EKS has them nested, an Auto Scaling group flat. */
+function sizesOf(inputs: Inputs): Sizes {
+  const nested = (inputs["scalingConfig"] ?? {}) as Inputs;
+  const number = (value: unknown): number | undefined => (typeof value === "number" ? value : undefined);
+  return {
+    desired: number(nested["desiredSize"] ?? inputs["desiredCapacity"]),
+    max: number(nested["maxSize"] ?? inputs["maxSize"]),
+  };
+}
+
+/**
+ * The size that an update could bring a group down to: the desired one it sends (which may be older than what an autoscaler has
+ * made of it), and never more than the maximum. Pure. @returns undefined when the update says nothing of sizes.
+ */
+export function sizeAfter(before: Inputs, after: Inputs): number | undefined {
+  const sized = ["scalingConfig", "minSize", "maxSize", "desiredCapacity"];
+  if (sized.every((key) => same(before[key], after[key]))) return undefined;
+  const { desired = Infinity, max = Infinity } = sizesOf(after);
+  const to = Math.min(desired, max);
+  return Number.isFinite(to) ? to : undefined;
 }
 
 /**
@@ -193,6 +215,6 @@ export async function mayScaleIn(
       .slice(0, 3)
       .map(({ metadata }) => metadata.name)
       .join(", ")}${busy.length > 3 ? ", …" : ""}), ` +
-      `and the cloud would end them without a drain. To go on: drain the nodes you can spare first, or leave size.desired out so that an autoscaler owns it.`,
+      `and the cloud would end them without a drain. To go on: drain the nodes you can spare first; or, where an autoscaler owns the size, run \`pulumi refresh\` so that the update starts from its size.`,
   );
 }

@@ -15,12 +15,16 @@ export class Relief {
   }
   async look(): Promise<void> {
     const { run } = this;
-    const pending = run.inventory.all("Pod").filter((pod) => {
-      const scheduled = pod.status?.conditions?.find(({ type }) => type === "PodScheduled");
-      if (scheduled?.status !== "False" || pod.metadata.deletionTimestamp !== undefined) return false;
-      const since = Date.parse(scheduled.lastTransitionTime ?? "");
-      return this.relaxed || run.clock.now() - since > run.config.drain.relaxAfterSeconds * 1000;
-    });
+    // replacements of what we move, and nobody else's pods: one that has waited for a GPU for weeks says nothing about green
+    const moved = new Set(Object.values(run.state.record.nodes).flatMap(({ owners }) => owners));
+    const pending = [...moved]
+      .flatMap((uid) => run.inventory.podsOf(uid))
+      .filter((pod) => {
+        const scheduled = pod.status?.conditions?.find(({ type }) => type === "PodScheduled");
+        if (scheduled?.status !== "False" || pod.metadata.deletionTimestamp !== undefined) return false;
+        const since = Date.parse(scheduled.lastTransitionTime ?? "");
+        return this.relaxed || run.clock.now() - since > run.config.drain.relaxAfterSeconds * 1000;
+      });
     if (pending.length > 0 === this.relaxed) return;
     const changed = await setBlueTaint(run, pending.length > 0 ? "PreferNoSchedule" : "NoSchedule");
     this.relaxed = pending.length > 0;
