@@ -215,6 +215,6 @@ export async function mayScaleIn(
       .slice(0, 3)
       .map(({ metadata }) => metadata.name)
       .join(", ")}${busy.length > 3 ? ", …" : ""}), ` +
-      `and the cloud would end them without a drain. To go on: drain the nodes you can spare first; or, where an autoscaler owns the size, run \`pulumi refresh\` so that the update starts from its size.`,
+      `and the cloud would end them without a drain. To go on: drain the nodes you can spare first, or leave size.desired out so that an autoscaler owns it (where one does already: run \`pulumi refresh\`, so that the update starts from its size).`,
   );
 }
