@@ -1,4 +1,5 @@
 import { DescribeLaunchTemplatesCommand } from "@aws-sdk/client-ec2";
+import * as pulumi from "@pulumi/pulumi";
 import { createAwsCloud } from "../rollout/cloud/aws.ts";
 import { awsClients, call } from "../rollout/cloud/aws-clients.ts";
 import { systemClock } from "../rollout/clock.ts";
@@ -20,7 +21,7 @@ const CLOUD_TIMEOUT_SECONDS = 60;
 /**
  * Looks for groups and templates that an `up` made and was killed before it could write them down: Pulumi imports them then,
  * and never makes a second one. For those that stand in the state with the same id, the import says nothing new.
- * @throws Error with one line that says what is wrong with the access to the cloud
+ * @throws RunError with one line that says what is wrong with the access to the cloud
  */
 export async function existing(
   cluster: ClusterConfig,
@@ -62,6 +63,6 @@ export async function existing(
   try {
     return new Map(await Promise.all(pools.map(look)));
   } catch (error) {
-    throw new Error(explain(error), { cause: error });
+    throw new pulumi.RunError(explain(error)); // one line, no stack: the program is not at fault
   }
 }
