@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { isSpent, judgeBudget, zeroByDesign } from "../../../rollout/budgets.ts";
 import type { PodDisruptionBudget } from "../../../rollout/cluster/types.ts";
 import { readOwnership, writeOwnership } from "../../../rollout/freeze.ts";
-import { rollingChanges } from "../../../rollout/guards.ts";
+import { rollingChanges, sizeAfter } from "../../../rollout/guards.ts";
 import { judgePod } from "../../../rollout/pods.ts";
 import { matches, parseSelector } from "../../../rollout/selectors.ts";
 import { budget, pod } from "./builders.ts";
@@ -161,5 +161,32 @@ describe("changes that would roll a group's nodes", () => {
   for (const [what, change, expected] of table) {
     it(`${what}: ${expected.join(", ") || "none"}`, () =>
       assert.deepEqual(rollingChanges(before, { ...before, ...change }), expected));
+  }
+});
+
+describe("the size that an update could bring a group down to", () => {
+  const eks = { scalingConfig: { minSize: 1, maxSize: 6, desiredSize: 3 }, tags: { a: "b" } };
+  const asg = { minSize: 1, maxSize: 6, desiredCapacity: 3 };
+  const table: [string, object, object, number | undefined][] = [
+    ["tags only: none", eks, { ...eks, tags: {} }, undefined],
+    ["a lower desired size", eks, { scalingConfig: { ...eks.scalingConfig, desiredSize: 2 } }, 2],
+    [
+      "another minimum sends the desired size along, however old it is",
+      eks,
+      { scalingConfig: { ...eks.scalingConfig, minSize: 2 } },
+      3,
+    ],
+    ["a maximum below the desired size", asg, { ...asg, maxSize: 2 }, 2],
+    [
+      "a maximum where an autoscaler owns the size",
+      { minSize: 1, maxSize: 6 },
+      { minSize: 1, maxSize: 4 },
+      4,
+    ],
+  ];
+  for (const [what, before, after, expected] of table) {
+    it(what, () =>
+      assert.equal(sizeAfter(before as Record<string, unknown>, after as Record<string, unknown>), expected),
+    );
   }
 });
