@@ -1,7 +1,7 @@
 /** A sandbox of its own for a test file, and what tests reach for in it. */
-import { cpSync, existsSync, mkdtempSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before } from "mocha";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { startSandbox, stopSandbox } from "../../sandbox/sandbox.ts";
@@ -81,7 +81,9 @@ export function useSandbox(knobs: Record<string, string> = {}): () => TestSandbo
         recursive: true,
       });
     }
-    if (shared === undefined) await stopSandbox({ dir });
+    if (shared !== undefined) return;
+    await stopSandbox({ dir });
+    rmSync(dirname(dir), { recursive: true, force: true });
   });
 
   return () => {
