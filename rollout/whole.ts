@@ -13,14 +13,12 @@ export interface Workload {
 
 export function workloadOf(pod: Pod): Workload | undefined {
   const owner = controllerOf(pod);
-  return (
-    owner && {
-      kind: owner.kind,
-      namespace: pod.metadata.namespace ?? "default",
-      name: owner.name,
-      uid: owner.uid,
-    }
-  );
+  if (owner === undefined) return undefined;
+  const { kind, name, uid, apiVersion } = owner;
+  // a StatefulSet of another API group (OpenKruise has one) is not the one that apps/v1 would show
+  const foreign = (kind === "ReplicaSet" || kind === "StatefulSet") && !apiVersion.startsWith("apps/");
+  const known = foreign ? `${kind}.${apiVersion.split("/")[0]}` : kind;
+  return { kind: known, namespace: pod.metadata.namespace ?? "default", name, uid };
 }
 
 function ownerObject(

@@ -74,7 +74,16 @@ function fileLog({ stack, target }: JobInputs): LogSink {
   const folder = path.join(process.env["PATCHGUARD_LOG_DIR"] ?? ".patchguard", stack.replaceAll("/", "-"));
   mkdirSync(folder, { recursive: true });
   const file = path.join(folder, `${target.pool}-${target.generation}.ndjson`);
-  return (line) => appendFileSync(file, `${JSON.stringify(line)}\n`);
+  let lost = false;
+  return (line) => {
+    try {
+      appendFileSync(file, `${JSON.stringify(line)}\n`);
+    } catch (error) {
+      // a full disk must stop neither a drain nor the telling of a hold; said once, the terminal and the Events go on
+      if (!lost) process.stderr.write(`the run log ${file} cannot be written: ${messageOf(error)}\n`);
+      lost = true;
+    }
+  };
 }
 
 async function withJob<T>(inputs: Stored, work: (job: Job) => Promise<T>): Promise<T> {
