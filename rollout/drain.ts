@@ -11,7 +11,7 @@ import { byName, isFinished, isPodReady, isTerminating, judgePod, podName, workl
 import { judgeRefusal, type Refusal } from "./refusals.ts";
 import { mayAct, type Run } from "./run.ts";
 import { notHandedOver } from "./volumes.ts";
-import { isWhole, whyNotWhole, type Workload, workloadOf } from "./whole.ts";
+import { isWhole, whyNotWhole, type Workload, workloadOf, workloadsOf } from "./whole.ts";
 
 /** A refused eviction is asked again this soon when the watch says that the budget has room. */
 const RETRY_ROOM_SECONDS = 1;
@@ -304,14 +304,7 @@ export class Drainer {
   /** Controllers whose pods an interrupted run had evicted from this node. */
   private resumedWorkloads(node: string): Workload[] {
     const { inventory, state } = this.run;
-    const uids = new Set(state.record.nodes[node]?.owners);
-    if (uids.size === 0) return [];
-    return (["ReplicaSet", "StatefulSet"] as const).flatMap((kind) =>
-      inventory
-        .all(kind)
-        .filter(({ metadata }) => uids.has(metadata.uid))
-        .map(({ metadata: { name, namespace = "default", uid } }) => ({ kind, name, namespace, uid })),
-    );
+    return workloadsOf(inventory, new Set(state.record.nodes[node]?.owners));
   }
 
   private seeIfGone(mover: Mover, now: number): void {
@@ -339,8 +332,7 @@ export class Drainer {
     const { workload } = mover;
     if (workload?.kind === "StatefulSet" && mover.goneAt === undefined) return; // same name: its successor cannot be there yet
     if (workload === undefined && mover.goneAt === undefined) return;
-    if (workload !== undefined && !this.whole(workload)) return;
-    if (workload?.kind === "StatefulSet" && !this.succeeded(mover, workload)) return;
+    if (!this.isBack(mover)) return;
     if (workload?.kind === "StatefulSet" && this.volumesMissing(mover, drain) !== undefined) return;
     mover.arrived = true;
     this.run.log.info(

@@ -2,7 +2,6 @@ import { announce } from "./alert.ts";
 import { blueNodes, greenNodes, mark, poolGroups, reopenAll } from "./close.ts";
 import { Blocked, type Breach, Hold, type Interrupted, messageOf, type Paused } from "./errors.ts";
 import { freeze } from "./freeze.ts";
-import type { Inventory } from "./inventory.ts";
 import type { EventReason } from "./names.ts";
 import { EVENT, runStateName, STATE_NAMESPACE } from "./names.ts";
 import type { LogEvent } from "./log.ts";
@@ -10,7 +9,7 @@ import { isFinished, isTerminating } from "./pods.ts";
 import { mayAct, type Run } from "./run.ts";
 import type { RunRecord } from "./run-state.ts";
 import { until } from "./wait.ts";
-import { isWhole, replicas, whyNotWhole, type Workload } from "./whole.ts";
+import { isWhole, replicas, whyNotWhole, type Workload, workloadsOf } from "./whole.ts";
 
 async function tell(run: Run, event: LogEvent, reason: EventReason, message: string): Promise<void> {
   const object = { kind: "ConfigMap", namespace: STATE_NAMESPACE, name: runStateName(run.target.pool) };
@@ -36,15 +35,6 @@ export async function hold(run: Run, error: Error): Promise<Error> {
 /** How long the watch may take to show our own last evictions. */
 const WATCH_LAG_MS = 250;
 
-function workloads(inventory: Inventory, uids: ReadonlySet<string>): Workload[] {
-  return (["ReplicaSet", "StatefulSet"] as const).flatMap((kind) =>
-    inventory
-      .all(kind)
-      .filter(({ metadata }) => uids.has(metadata.uid))
-      .map(({ metadata: { name, namespace = "default", uid } }) => ({ kind, name, namespace, uid })),
-  );
-}
-
 /** Replicas of a workload that are not bound to a node yet, beyond those that it lacked before. */
 function placesOf({ inventory, state, clock }: Run, workload: Workload): number {
   const { wanted = 0 } = replicas(inventory, workload, new Set(), clock.now());
@@ -63,7 +53,7 @@ async function landed(run: Run, timeoutSeconds: number, signal = run.signal): Pr
   const inHand = Object.values(state.record.nodes).filter(({ phase }) => phase === "in-hand");
   if (inHand.length === 0) return;
   const evicted = new Set(inHand.flatMap(({ moved }) => moved));
-  const inFlight = workloads(inventory, new Set(inHand.flatMap(({ owners }) => owners)));
+  const inFlight = workloadsOf(inventory, new Set(inHand.flatMap(({ owners }) => owners)));
   const onTheirWay = (): boolean => {
     const leaving = inventory.all("Pod").some((pod) => evicted.has(pod.metadata.uid) && isTerminating(pod));
     return leaving || inFlight.some((workload) => placesOf(run, workload) > 0);
@@ -130,7 +120,7 @@ export async function rollback(run: Run, breach: Breach): Promise<Error> {
 async function wholeAgain(run: Run, breach: Breach): Promise<void> {
   const uids = new Set(Object.values(run.state.record.nodes).flatMap(({ owners }) => owners));
   const missing = (): Workload[] =>
-    workloads(run.inventory, uids).filter(
+    workloadsOf(run.inventory, uids).filter(
       (workload) =>
         !isWhole(run.inventory, workload, run.state.record.missingBefore, new Set(), run.clock.now()),
     );

@@ -21,6 +21,16 @@ export function workloadOf(pod: Pod): Workload | undefined {
   return { kind: known, namespace: pod.metadata.namespace ?? "default", name, uid };
 }
 
+/** The ReplicaSets and StatefulSets with these UIDs: what a run state has recorded, as it stands now. */
+export function workloadsOf(inventory: Inventory, uids: ReadonlySet<string>): Workload[] {
+  return (["ReplicaSet", "StatefulSet"] as const).flatMap((kind) =>
+    inventory
+      .all(kind)
+      .filter(({ metadata }) => uids.has(metadata.uid))
+      .map(({ metadata: { name, namespace = "default", uid } }) => ({ kind, name, namespace, uid })),
+  );
+}
+
 function ownerObject(
   inventory: Inventory,
   { kind, name, namespace, uid }: Workload,
