@@ -2,8 +2,9 @@ import { clusterResources } from "./components/cluster.ts";
 import { DestroyConsent } from "./components/consent.ts";
 import { guards } from "./components/guards.ts";
 import { existing } from "./components/imports.ts";
-import { awsPools, declarePools, targetOf } from "./components/pools.ts";
+import { declarePools } from "./components/pools.ts";
 import { readConfig } from "./components/settings.ts";
+import { awsPools, targetOf } from "./rollout/targets.ts";
 import { clusterRef } from "./rollout/world.ts";
 
 const config = readConfig();

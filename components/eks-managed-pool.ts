@@ -1,9 +1,10 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { EksManagedPoolConfig, Taint } from "../rollout/config/index.ts";
-import { groupNames } from "./generation.ts";
+import { groupNames } from "../rollout/generation.ts";
 import { launchTemplate } from "./launch-template.ts";
-import { desiredSize, type GroupName, type PoolArgs, zonesOf } from "./pool.ts";
+import { zonesOf } from "../rollout/targets.ts";
+import { desiredSize, type GroupName, type PoolArgs } from "./pool.ts";
 import { poolTags } from "./tags.ts";
 import { nodeLabels } from "./user-data.ts";
 

@@ -5,7 +5,7 @@ import { awsClients, call } from "../rollout/cloud/aws-clients.ts";
 import { systemClock } from "../rollout/clock.ts";
 import { explain } from "../rollout/cluster/explain.ts";
 import type { AwsPoolConfig, ClusterConfig } from "../rollout/config/index.ts";
-import { generationOf, groupNames, templateNames } from "./generation.ts";
+import { generationOf, groupNames, templateNames } from "../rollout/generation.ts";
 
 /** What exists in the cloud under the names of a pool's present generation. */
 export interface Existing {

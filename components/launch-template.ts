@@ -1,7 +1,7 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { AwsPoolConfig, Disk } from "../rollout/config/index.ts";
-import { templateNames } from "./generation.ts";
+import { templateNames } from "../rollout/generation.ts";
 import { type Place, poolTags } from "./tags.ts";
 import { type Bootstrap, joinsByItself, userDataOf } from "./user-data.ts";
 

@@ -2,7 +2,7 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { EksClusterConfig } from "../rollout/config/index.ts";
 import { TAG_CLUSTER } from "../rollout/names.ts";
-import { profileName, roleName } from "./generation.ts";
+import { profileName, roleName } from "../rollout/generation.ts";
 
 export interface NodeRoleArgs {
   cluster: EksClusterConfig;

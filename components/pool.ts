@@ -41,7 +41,3 @@ export function desiredSize(
     .output(measured)
     .apply((sizes) => Math.min(Math.max(sizes[zone] ?? size.min, size.min), size.max));
 }
-
-/** Zones in a fixed order. */
-export const zonesOf = (zones: Record<string, string>): [zone: string, subnet: string][] =>
-  Object.entries(zones).toSorted(([a], [b]) => (a < b ? -1 : 1));

@@ -1,15 +1,13 @@
 import type * as pulumi from "@pulumi/pulumi";
 import type { AwsPoolConfig, Config } from "../rollout/config/index.ts";
-import type { Target } from "../rollout/target.ts";
+import { awsPools, greenSpecOf, targetOf } from "../rollout/targets.ts";
 import { clusterRef } from "../rollout/world.ts";
 import type { ClusterResources } from "./cluster.ts";
 import { EksManagedPool } from "./eks-managed-pool.ts";
 import { Gate, stackName } from "./gate.ts";
-import { generationOf, groupNames } from "./generation.ts";
 import { Handover } from "./handover.ts";
 import type { Existing } from "./imports.ts";
 import { NodeRole, profileFor } from "./node-role.ts";
-import { zonesOf } from "./pool.ts";
 import { SelfManagedPool } from "./self-managed-pool.ts";
 
 export interface PoolsArgs {
@@ -41,6 +39,7 @@ export function declarePools({ config, cluster, guards, existing }: PoolsArgs): 
       cluster: clusterRef(config.cluster),
       target,
       later: targets.slice(index + 1),
+      green: greenSpecOf(pool, target.generation),
       rollout: config.rollout,
       stack,
     };
@@ -71,25 +70,6 @@ export function declarePools({ config, cluster, guards, existing }: PoolsArgs): 
     before = [handover];
   }
   return declared;
-}
-
-/** The pools that this version can make; the config refuses others by path. */
-export const awsPools = ({ pools }: Config): AwsPoolConfig[] => pools.filter((pool) => pool.kind !== "aks");
-
-/** What a pool is handed over to. */
-export function targetOf(pool: AwsPoolConfig, clusterName: string): Target {
-  const generation = generationOf(pool, clusterName);
-  return {
-    pool: pool.name,
-    generation,
-    image: pool.image,
-    groups: zonesOf(pool.zones).map(([zone]) => ({
-      kind: pool.kind,
-      name: groupNames(pool, clusterName, generation, zone).physical,
-      zone,
-    })),
-    ...(pool.adopt === undefined ? {} : { adopt: pool.adopt.matchLabels }),
-  };
 }
 
 interface Roles {

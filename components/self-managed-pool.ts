@@ -1,9 +1,10 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { SelfManagedPoolConfig } from "../rollout/config/index.ts";
-import { groupNames } from "./generation.ts";
+import { groupNames } from "../rollout/generation.ts";
 import { launchTemplate } from "./launch-template.ts";
-import { desiredSize, type GroupName, type PoolArgs, zonesOf } from "./pool.ts";
+import { zonesOf } from "../rollout/targets.ts";
+import { desiredSize, type GroupName, type PoolArgs } from "./pool.ts";
 import { autoscalerTags, poolTags } from "./tags.ts";
 
 export interface SelfManagedPoolArgs extends PoolArgs {

@@ -1,21 +1,8 @@
 import type { Cluster, WatchCache } from "./cluster/cluster.ts";
-import type { Kind, Kinds, OwnerReference, Pod, PodDisruptionBudget } from "./cluster/types.ts";
-import { matches } from "./selectors.ts";
+import type { Kinds, Pod, PodDisruptionBudget } from "./cluster/types.ts";
+import { BudgetIndex, CORE_KINDS, type CoreKind, PodIndex } from "./picture.ts";
 
-const WATCHED = [
-  "Node",
-  "Pod",
-  "PodDisruptionBudget",
-  "ReplicaSet",
-  "StatefulSet",
-  "DaemonSet",
-  "PersistentVolumeClaim",
-  "PersistentVolume",
-  "VolumeAttachment",
-  "CSIDriver",
-] as const satisfies Kind[];
-type Watched = (typeof WATCHED)[number];
-type Caches = { [K in Watched]: WatchCache<Kinds[K]> };
+type Caches = { [K in CoreKind]: WatchCache<Kinds[K]> };
 
 /**
  * The live picture of the cluster that the handover decides by: watch caches, with indexes that are made anew after a change.
@@ -24,14 +11,15 @@ type Caches = { [K in Watched]: WatchCache<Kinds[K]> };
 export class Inventory {
   private readonly caches: Caches;
   private readonly listeners = new Set<() => void>();
-  private podsByNode: Map<string, Pod[]> | undefined;
-  private podsByController: Map<string, Pod[]> | undefined;
+  private readonly pods = new PodIndex(() => this.all("Pod"));
+  private readonly budgets = new BudgetIndex(() => this.all("PodDisruptionBudget"));
 
   private constructor(caches: Caches) {
     this.caches = caches;
-    for (const kind of WATCHED) {
+    for (const kind of CORE_KINDS) {
       caches[kind].onChange(() => {
-        if (kind === "Pod") this.podsByNode = this.podsByController = undefined;
+        if (kind === "Pod") this.pods.forget();
+        if (kind === "PodDisruptionBudget") this.budgets.forget();
         for (const listener of [...this.listeners]) listener();
       });
     }
@@ -40,7 +28,10 @@ export class Inventory {
   /** Opens all caches; resolves when each has its first list. On a failure the ones already open are closed. */
   static async open(cluster: Cluster): Promise<Inventory> {
     const opened = await Promise.allSettled(
-      WATCHED.map(async (kind): Promise<[Watched, WatchCache<unknown>]> => [kind, await cluster.watch(kind)]),
+      CORE_KINDS.map(async (kind): Promise<[CoreKind, WatchCache<unknown>]> => [
+        kind,
+        await cluster.watch(kind),
+      ]),
     );
     const failed = opened.find((result) => result.status === "rejected");
     const caches = opened.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
@@ -52,30 +43,28 @@ export class Inventory {
     return new Inventory(Object.fromEntries(caches) as unknown as Caches);
   }
 
-  all<K extends Watched>(kind: K): readonly Kinds[K][] {
+  all<K extends CoreKind>(kind: K): readonly Kinds[K][] {
     return this.caches[kind].items();
   }
 
-  get<K extends Watched>(kind: K, name: string, namespace?: string): Kinds[K] | undefined {
+  get<K extends CoreKind>(kind: K, name: string, namespace?: string): Kinds[K] | undefined {
     return this.caches[kind].get(name, namespace);
   }
 
   podsOn(node: string): Pod[] {
-    this.podsByNode ??= Map.groupBy(this.all("Pod"), (pod) => pod.spec?.nodeName ?? "");
-    return this.podsByNode.get(node) ?? [];
+    return this.pods.on(node);
   }
 
   podsOf(controllerUid: string): Pod[] {
-    this.podsByController ??= Map.groupBy(this.all("Pod"), (pod) => controllerOf(pod)?.uid ?? "");
-    return this.podsByController.get(controllerUid) ?? [];
+    return this.pods.of(controllerUid);
+  }
+
+  podsIn(namespace: string): Pod[] {
+    return this.pods.in(namespace);
   }
 
   budgetsOf(pod: Pod): PodDisruptionBudget[] {
-    return this.all("PodDisruptionBudget").filter(
-      (budget) =>
-        budget.metadata.namespace === pod.metadata.namespace &&
-        matches(budget.spec?.selector, pod.metadata.labels),
-    );
+    return this.budgets.of(pod);
   }
 
   onChange(listener: () => void): () => void {
@@ -85,15 +74,11 @@ export class Inventory {
 
   /** Milliseconds of the clock at which the oldest of the caches last heard from the server. */
   syncedAt(): number {
-    return Math.min(...WATCHED.map((kind) => this.caches[kind].syncedAt()));
+    return Math.min(...CORE_KINDS.map((kind) => this.caches[kind].syncedAt()));
   }
 
   close(): void {
-    for (const kind of WATCHED) this.caches[kind].close();
+    for (const kind of CORE_KINDS) this.caches[kind].close();
     this.listeners.clear();
   }
 }
-
-/** The owner that manages a pod (`controller: true`), if any. */
-export const controllerOf = (pod: Pod): OwnerReference | undefined =>
-  pod.metadata.ownerReferences?.find(({ controller }) => controller === true);

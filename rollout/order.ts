@@ -1,6 +1,6 @@
 import type { Node } from "./cluster/types.ts";
-import { zeroByDesign } from "./budgets.ts";
-import { controllerOf } from "./inventory.ts";
+import { zeroByDesign } from "./preflight/budget-state.ts";
+import { controllerOf } from "./picture.ts";
 import { workloadPodsOn } from "./pods.ts";
 import type { Run } from "./run.ts";
 import { zoneOf } from "./target.ts";

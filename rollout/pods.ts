@@ -1,6 +1,5 @@
 import type { Pod } from "./cluster/types.ts";
-import type { Inventory } from "./inventory.ts";
-import { controllerOf } from "./inventory.ts";
+import { controllerOf, type Picture } from "./picture.ts";
 import { matches, parseSelector } from "./selectors.ts";
 
 /** What a drain does with a pod. The order of the rules is kubectl drain's (k8s.io/kubectl pkg/drain/filters.go). */
@@ -70,7 +69,7 @@ const consented = (selector: string | undefined, pod: Pod): boolean =>
   selector !== undefined && matches(parseSelector(selector), pod.metadata.labels);
 
 /** The workload pods on a node, in a stable order. */
-export const workloadPodsOn = (inventory: Inventory, node: string): Pod[] =>
-  inventory.podsOn(node).filter(isWorkload).toSorted(byName);
+export const workloadPodsOn = (picture: Pick<Picture, "podsOn">, node: string): Pod[] =>
+  picture.podsOn(node).filter(isWorkload).toSorted(byName);
 
 export const byName = (a: Pod, b: Pod): number => podName(a).localeCompare(podName(b));

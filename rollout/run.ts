@@ -8,12 +8,15 @@ import type { HeldLease } from "./lease.ts";
 import type { RunLog } from "./log.ts";
 import type { RunState } from "./run-state.ts";
 import type { Target } from "./target.ts";
+import type { GreenSpec } from "./targets.ts";
 
 /** The outside world and the orders: what a handover or a gate is given. */
 export interface Job {
   target: Target;
   /** Other pools of the stack, still to come: their blue nodes are marked so that free pods do not move twice. */
   later: Target[];
+  /** What green will be made of; undefined where the caller does not know. */
+  green?: GreenSpec | undefined;
   config: RolloutConfig;
   /** `<project>/<stack>`: the part of the Lease holder's name that stays the same from run to run. */
   stack: string;

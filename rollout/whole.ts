@@ -1,6 +1,6 @@
 import type { Pod, ReplicaOwner } from "./cluster/types.ts";
 import type { Inventory } from "./inventory.ts";
-import { controllerOf } from "./inventory.ts";
+import { controllerOf } from "./picture.ts";
 import { isFinished, isPodReady, isTerminating, podName } from "./pods.ts";
 
 /** A controller whose pods we move. */

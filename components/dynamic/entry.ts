@@ -12,6 +12,7 @@ import { handover } from "../../rollout/handover.ts";
 import { type LogSink, RunLog } from "../../rollout/log.ts";
 import type { Job } from "../../rollout/run.ts";
 import type { Target } from "../../rollout/target.ts";
+import type { GreenSpec } from "../../rollout/targets.ts";
 import { type ClusterRef, openWorld } from "../../rollout/world.ts";
 import { engineLog, engineSignal, watchEngine } from "./engine.ts";
 
@@ -23,6 +24,8 @@ export interface JobInputs {
   cluster: ClusterRef;
   target: Target;
   later: Target[];
+  /** What green will be made of. Not part of the work: a change of sizes alone is no reason for a handover. */
+  green?: GreenSpec;
   rollout: RolloutConfig;
   /** `<project>/<stack>`. */
   stack: string;
@@ -91,11 +94,12 @@ async function withJob<T>(inputs: Stored, work: (job: Job) => Promise<T>): Promi
   try {
     const world = await openWorld(inputs.cluster);
     const log = new RunLog(world.clock, [engineLog(inputs.resourceUrn), fileLog(inputs)]);
-    const { target, later, rollout: config, stack } = inputs;
+    const { target, later, green, rollout: config, stack } = inputs;
     return await work({
       ...world,
       target,
       later,
+      green,
       config,
       stack,
       log,

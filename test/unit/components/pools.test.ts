@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
 import { clusterResources } from "../../../components/cluster.ts";
-import { declarePools, targetOf } from "../../../components/pools.ts";
+import { declarePools } from "../../../components/pools.ts";
+import { targetOf } from "../../../rollout/targets.ts";
 import { type Config, loadConfig } from "../../../rollout/config/index.ts";
 import { loadStackFile } from "../../../rollout/config/stack-file.ts";
 import type { Existing } from "../../../components/imports.ts";

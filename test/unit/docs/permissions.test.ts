@@ -2,6 +2,7 @@ import { loadAllYaml } from "@kubernetes/client-node";
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { type Kind, RESOURCES } from "../../../rollout/cluster/types.ts";
+import { CONTEXT_KINDS, CORE_KINDS } from "../../../rollout/picture.ts";
 import { textOf } from "./tables.ts";
 
 interface Rule {
@@ -63,9 +64,8 @@ function callsOfKubernetes(): string[] {
     ),
     ...(/cluster\s*\.evict\(/.test(text) ? ["create /pods/eviction"] : []),
   ]);
-  const watched = /const WATCHED = \[([^\]]+)\]/.exec(textOf("rollout/inventory.ts"))?.[1] ?? "";
-  for (const [, kind] of watched.matchAll(/"(\w+)"/g))
-    for (const verb of VERBS.watch) calls.push(`${verb} ${resourceOf(kind as Kind)}`);
+  for (const kind of CORE_KINDS) for (const verb of VERBS.watch) calls.push(`${verb} ${resourceOf(kind)}`);
+  for (const kind of CONTEXT_KINDS) calls.push(`list ${resourceOf(kind)}`);
   return unique(calls);
 }
 
@@ -82,9 +82,10 @@ const actionsOfAws = (): string[] =>
 describe("docs/permissions.md grants what is asked for, and no more", () => {
   it("Kubernetes, for up: exactly the calls of rollout/", () =>
     assert.deepEqual(unique(granted("patchguard")), callsOfKubernetes()));
-  it("Kubernetes, for preview: reads only, and nothing that up has not", () => {
+  it("Kubernetes, for preview: the lists of a snapshot, reads only, and nothing that up has not", () => {
     const preview = granted("patchguard-preview");
-    assert.ok(preview.length > 0);
+    for (const kind of [...CORE_KINDS, ...CONTEXT_KINDS])
+      assert.ok(preview.includes(`list ${resourceOf(kind)}`), kind);
     for (const it of preview) assert.match(it, /^(get|list|watch) /);
     for (const it of preview) assert.ok(granted("patchguard").includes(it), it);
   });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { isSpent, judgeBudget, zeroByDesign } from "../../../rollout/budgets.ts";
+import { isSpent, zeroByDesign } from "../../../rollout/preflight/budget-state.ts";
+import { judgeBudget } from "../../../rollout/preflight/budgets.ts";
 import type { PodDisruptionBudget } from "../../../rollout/cluster/types.ts";
 import { readOwnership, writeOwnership } from "../../../rollout/freeze.ts";
 import { rollingChanges, sizeAfter } from "../../../rollout/guards.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { fit, generationOf, groupNames, roleName, templateNames } from "../../../components/generation.ts";
+import { fit, generationOf, groupNames, roleName, templateNames } from "../../../rollout/generation.ts";
 import type { PoolConfig } from "../../../rollout/config/index.ts";
 import { eksManagedPool, selfManagedPool } from "../../../rollout/config/pool-aws.ts";
 import { config, managed, released, selfManaged } from "../config/samples.ts";

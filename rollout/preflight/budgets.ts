@@ -1,36 +1,34 @@
-import type { PodDisruptionBudget } from "./cluster/types.ts";
-import type { Finding } from "./finding.ts";
+import type { PodDisruptionBudget } from "../cluster/types.ts";
+import type { Finding } from "../finding.ts";
+import type { RunRecord } from "../run-state.ts";
+import { isSpent, type NamespacedName, standing, zeroByDesign } from "./budget-state.ts";
+import type { Scene } from "./question.ts";
+import { finding, refOf } from "./rules.ts";
 
-export interface NamespacedName {
-  namespace: string;
-  name: string;
+/** Every budget of the cluster, or with `scope: pool` those of the pods that move. */
+export function budgets(scene: Scene): Finding[] {
+  const { picture, config, now, moving, resumed } = scene;
+  const concerned =
+    config.preflight.scope === "pool" ? new Set(moving.flatMap((pod) => picture.budgetsOf(pod))) : undefined;
+  return picture.all("PodDisruptionBudget").flatMap((budget) => {
+    if (concerned && !concerned.has(budget)) return [];
+    const finding = judgeBudget(budget, config.preflight, now);
+    if (finding === undefined) return [];
+    const ours = finding.severity === "block" && resumed !== undefined && isOurDoing(scene, budget, resumed);
+    return [ours ? { ...finding, severity: "wait" as const } : finding];
+  });
 }
 
-/** 0 allowed disruptions over pods that exist: an eviction would be refused now. */
-export const isSpent = ({ status }: PodDisruptionBudget): boolean =>
-  (status?.disruptionsAllowed ?? 0) === 0 && (status?.expectedPods ?? 0) > 0;
-
-/**
- * Budgets that are zero on purpose: the operator moves the pod by itself once its node is cordoned.
- * CloudNativePG keeps `<cluster>-primary` at zero until a replica is promoted; Strimzi's drain cleaner asks for maxUnavailable 0.
- */
-export function zeroByDesign(
-  budget: PodDisruptionBudget,
-  declared: readonly NamespacedName[],
-): string | undefined {
-  const { name, namespace, labels = {} } = budget.metadata;
-  if (declared.some((it) => it.namespace === namespace && it.name === name))
-    return "declared in rollout.preflight.byDesign";
-  if (labels["cnpg.io/cluster"] !== undefined && name.endsWith("-primary"))
-    return "CloudNativePG switches the primary over by itself";
-  if (labels["strimzi.io/cluster"] !== undefined && String(budget.spec?.maxUnavailable) === "0")
-    return "Strimzi's drain cleaner rolls the pod by itself";
-  return undefined;
-}
-
-/** `needs 2 healthy and has 2 of 3` */
-export function standing({ status }: PodDisruptionBudget): string {
-  return `needs ${status?.desiredHealthy ?? 0} healthy and has ${status?.currentHealthy ?? 0} of ${status?.expectedPods ?? 0}`;
+/** A budget is short because of pods that the interrupted run had in hand. */
+function isOurDoing({ picture }: Scene, budget: PodDisruptionBudget, record: RunRecord): boolean {
+  const owners = new Set(
+    Object.values(record.nodes)
+      .filter(({ phase }) => phase === "in-hand")
+      .flatMap(({ owners }) => owners),
+  );
+  return [...owners].some((uid) =>
+    picture.podsOf(uid).some((pod) => picture.budgetsOf(pod).includes(budget)),
+  );
 }
 
 /** `rollout.preflight`, as far as budgets go. */
@@ -46,31 +44,30 @@ export function judgeBudget(
   now: number,
 ): Finding | undefined {
   if (!isSpent(budget)) return undefined;
-  const { name, namespace, uid } = budget.metadata;
-  const object = { kind: "PodDisruptionBudget", namespace, name, uid };
+  const { name, namespace } = budget.metadata;
+  const object = refOf("PodDisruptionBudget", budget);
   const reason = zeroByDesign(budget, rules.byDesign);
   if (reason !== undefined) {
-    return {
-      severity: "warning",
-      rule: "budget-by-design",
+    return finding(
+      "budget-by-design",
       object,
-      why: `it allows 0 disruptions by design (${reason}); ${standing(budget)}`,
-      fix: "nothing: its node is drained late, with patience for the switch-over",
-    };
+      `it allows 0 disruptions by design (${reason}); ${standing(budget)}`,
+      "nothing: its node is drained late, with patience for the switch-over",
+    );
   }
   const accepted = rules.exceptions.find(
     (it) => it.namespace === namespace && it.name === name && now < endOf(it.until),
   );
   if (accepted) {
-    return {
-      severity: "warning",
-      rule: "budget-excepted",
+    return finding(
+      "budget-excepted",
       object,
-      why: `${cause(budget).why}; accepted until ${accepted.until}: ${accepted.reason}`,
-      fix: "nothing until then; its own pods are still moved only as far as it allows",
-    };
+      `${cause(budget).why}; accepted until ${accepted.until}: ${accepted.reason}`,
+      "nothing until then; its own pods are still moved only as far as it allows",
+    );
   }
-  return { severity: "block", rule: "budget-spent", object, ...cause(budget) };
+  const { why, fix } = cause(budget);
+  return finding("budget-spent", object, why, fix);
 }
 
 /** A day ends at its midnight, UTC; an instant is itself. */

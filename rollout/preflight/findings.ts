@@ -1,0 +1,17 @@
+import { type Finding, sortFindings } from "../finding.ts";
+import { budgets } from "./budgets.ts";
+import { nodes } from "./nodes.ts";
+import { pods } from "./pods.ts";
+import { type Question, type Rule, sceneOf } from "./question.ts";
+
+/** Every rule, in no particular order: what they say is sorted. */
+const RULES: Rule[] = [budgets, pods, nodes];
+
+/**
+ * What stands in the way of emptying the pool's blue nodes, and what the operator should know, worked out from the question alone (no
+ * request). Nothing to move: no findings.
+ */
+export function findings(question: Question): Finding[] {
+  const scene = sceneOf(question);
+  return scene.blue.length === 0 ? [] : sortFindings(RULES.flatMap((rule) => rule(scene)));
+}

@@ -1,0 +1,39 @@
+import type { Finding } from "../finding.ts";
+import { judgePod } from "../pods.ts";
+import type { Scene } from "./question.ts";
+import { finding, refOf } from "./rules.ts";
+
+/** Pods that may not be evicted without the operator's word, or never. */
+export function pods({ picture, config, moving }: Scene): Finding[] {
+  const found: Finding[] = [];
+  for (const pod of moving) {
+    const object = refOf("Pod", pod);
+    const where = `on node ${pod.spec?.nodeName}`;
+    const verdict = judgePod(pod, config.drain);
+    if (verdict.action === "refuse")
+      found.push(finding(verdict.rule, object, `${verdict.why} (${where})`, verdict.fix));
+    if (verdict.action === "excluded") {
+      found.push(
+        finding(
+          "pod-excluded",
+          object,
+          `rollout.drain.podSelector leaves it out (${where}), so its node cannot be emptied`,
+          "move it yourself before the handover ends, or widen the selector",
+        ),
+      );
+    }
+    const budgets = picture.budgetsOf(pod);
+    if (budgets.length > 1) {
+      const names = budgets.map(({ metadata }) => metadata.name).toSorted();
+      found.push(
+        finding(
+          "several-budgets",
+          object,
+          `${budgets.length} budgets select it (${names.join(", ")}); the Eviction API then always refuses (${where})`,
+          "leave one PodDisruptionBudget per pod: narrow the others' selectors or delete them",
+        ),
+      );
+    }
+  }
+  return found;
+}

@@ -1,0 +1,36 @@
+import type { Finding, ObjectRef } from "../finding.ts";
+
+/**
+ * Every rule of pre-flight with its severity: `block` pauses the run, `warning` only says so. docs/reference.md holds the same table
+ * for people; a unit test compares the two.
+ */
+export const RULES = {
+  "budget-spent": "block",
+  "budget-by-design": "warning",
+  "budget-excepted": "warning",
+  "several-budgets": "block",
+  "unmanaged-pod": "block",
+  "empty-dir": "block",
+  "pod-excluded": "warning",
+  "node-not-ready": "warning",
+} as const satisfies Record<string, "block" | "warning">;
+export type RuleName = keyof typeof RULES;
+
+/**
+ * A finding of a rule, with the rule's severity.
+ * @param why a clause about the object, without its name and without a full stop
+ * @param fix what the operator does next, as an imperative
+ */
+export const finding = (rule: RuleName, object: ObjectRef, why: string, fix: string): Finding => ({
+  severity: RULES[rule],
+  rule,
+  object,
+  why,
+  fix,
+});
+
+/** A Kubernetes object as findings name it. */
+export const refOf = (
+  kind: string,
+  { metadata: { namespace, name, uid } }: { metadata: { namespace?: string; name: string; uid?: string } },
+): ObjectRef => ({ kind, ...(namespace === undefined ? {} : { namespace }), name, uid });
