@@ -171,7 +171,7 @@ describe("watcher on a real API server", function () {
     const { kubectl, test, view } = sandbox();
     const pods = await web({ minAvailable: 3 });
     const { told, watcher } = await seen(async () => {
-      await kubectl.deletePod(pod(pods, 0));
+      // the crash lasts: the delete after it falls into the same breach
       await test.api.request("PATCH", `/api/v1/namespaces/${space}/pods/${pod(pods, 1).metadata.name}`, {
         metadata: { annotations: { "sandbox.patchguard.dev/fail": "crash" } },
       });
@@ -182,6 +182,7 @@ describe("watcher on a real API server", function () {
             .some((p) => p.status?.conditions?.some((c) => c.type === "Ready" && c.status === "False")),
         { timeoutSeconds: 30, describe: "a pod crashes" },
       );
+      await kubectl.deletePod(pod(pods, 0));
     });
     assert.deepEqual(told, []);
     assert.deepEqual(watcher.summary().otherDisruptions, { kubectl: 1 });
