@@ -1,10 +1,10 @@
 import { announce } from "./alert.ts";
-import type { Cloud, NodeGroup } from "./cloud/cloud.ts";
+import type { Cloud, NodeGroup, Waiting } from "./cloud/cloud.ts";
 import type { Cluster } from "./cluster/cluster.ts";
 import type { Node } from "./cluster/types.ts";
 import { messageOf } from "./errors.ts";
 import { count } from "./finding.ts";
-import { freeze, readOwnership, thaw } from "./freeze.ts";
+import { freeze, readOwnership, thaw, Unfinished } from "./freeze.ts";
 import { EVENT } from "./names.ts";
 import {
   changeNode,
@@ -65,7 +65,7 @@ export async function closeBlue(run: Run): Promise<void> {
   const groups = (await poolGroups(run.cloud, run.target, blue)).blue;
   for (const group of groups) {
     mayAct(run);
-    await freeze(run.cloud, group, "blue");
+    await freeze(run.cloud, group, "blue", run);
   }
   for (const node of blue) await mark(run, node, "blue", ["taint", "keep"], "NoSchedule");
   await markLater(run);
@@ -121,6 +121,8 @@ export interface Reopener {
   cloud: Cloud;
   /** Asked before each write; what it throws ends the reopening. `npm run restore` holds no Lease and has none. */
   mayWrite?: () => void;
+  /** How long the cloud is waited for. */
+  waiting?: Waiting;
 }
 
 /** Takes our marks off a node. @returns whether there were any. */
@@ -128,12 +130,30 @@ export async function reopenNode(to: Reopener, node: Node, only?: Mark[]): Promi
   return (await changeNode(to.cluster, node, (current) => patchToUnmark(current, only))) !== undefined;
 }
 
+/** Something is still closed, or not as it was. Its marks and tags say so, for the next `up` or `npm run restore`. */
+export class NotReopened extends AggregateError {
+  override readonly name = "NotReopened";
+  /** Is a node among it? (Groups only keep the cloud from launching; pods have their nodes back.) */
+  readonly nodes: boolean;
+  /** Is anything still closed, or are there only sizes that the cloud does not put back now? */
+  readonly closed: boolean;
+  constructor(nodes: readonly Error[], groups: readonly Error[]) {
+    const all = [...nodes, ...groups];
+    super(all, `${all.map(({ message }) => message).join("; ")}. Run \`npm run restore\` to try again.`);
+    this.nodes = nodes.length > 0;
+    this.closed = all.some(({ cause }) => !(cause instanceof Unfinished));
+  }
+}
+
+/** Nodes that are reopened side by side: after a second Ctrl-C there are five seconds for all of them. */
+const NODES_AT_ONCE = 10;
+
 /**
  * Puts back all that this pool's handover closed, in whatever role: nodes first (serving comes first, and the cloud may be out of
- * reach), those that are cordoned before the others, then groups, side by side (EKS takes minutes for one).
+ * reach), those that are cordoned before the others, then groups, all side by side (EKS takes minutes for one).
  * Works on, past a node or group that fails, and reports all failures together.
  * @param groups asked for only when the nodes are open again
- * @throws AggregateError naming what is still closed; whatever `mayWrite` throws.
+ * @throws NotReopened naming what is still closed; whatever `mayWrite` throws.
  */
 export async function reopenPool(
   to: Reopener,
@@ -141,40 +161,50 @@ export async function reopenPool(
   groups: () => Promise<readonly NodeGroup[]>,
 ): Promise<{ nodes: string[]; groups: string[] }> {
   const done = { nodes: [] as string[], groups: [] as string[] };
-  const failures: Error[] = [];
-  const attempt = async (what: string, act: () => Promise<unknown>): Promise<void> => {
+  const stuckNodes: Error[] = [];
+  const stuckGroups: Error[] = [];
+  const attempt = async (failures: Error[], what: string, act: () => Promise<unknown>): Promise<void> => {
     to.mayWrite?.();
     try {
       await act();
     } catch (error) {
-      failures.push(new Error(`${what} still closed: ${messageOf(error)}`));
+      const how = error instanceof Unfinished ? "not as it was" : "still closed";
+      failures.push(new Error(`${what} ${how}: ${messageOf(error)}`, { cause: error }));
     }
   };
   const cordonedFirst = nodes.toSorted((a, b) => Number(isCordonedByUs(b)) - Number(isCordonedByUs(a)));
-  for (const node of cordonedFirst) {
-    const { name } = node.metadata;
-    await attempt(`Node ${name} is`, async () => {
-      if (await reopenNode(to, node)) done.nodes.push(name);
-    });
-  }
-  let found: readonly NodeGroup[] = [];
-  await attempt("the pool's node groups are perhaps", async () => {
-    found = await groups();
-  });
-  const thawed = found.map((group) =>
-    attempt(`node group ${group.name} is`, async () => {
-      if (await thaw(to.cloud, group)) done.groups.push(group.name);
-    }),
-  );
-  await Promise.allSettled(thawed); // to the end of all of them, also where one may not write any more
-  await Promise.all(thawed);
-  if (failures.length > 0) {
-    throw new AggregateError(
-      failures,
-      `${failures.map(({ message }) => message).join("; ")}. Run \`npm run restore\` to try again.`,
+  for (let at = 0; at < cordonedFirst.length; at += NODES_AT_ONCE) {
+    await allOf(
+      cordonedFirst.slice(at, at + NODES_AT_ONCE).map((node) => {
+        const { name } = node.metadata;
+        return attempt(stuckNodes, `Node ${name} is`, async () => {
+          if (await reopenNode(to, node)) done.nodes.push(name);
+        });
+      }),
     );
   }
+  let found: readonly NodeGroup[] = [];
+  await attempt(stuckGroups, "the pool's node groups are perhaps", async () => {
+    found = await groups();
+  });
+  await allOf(
+    found.map((group) =>
+      attempt(stuckGroups, `node group ${group.name} is`, async () => {
+        if (await thaw(to.cloud, group, to.waiting)) done.groups.push(group.name);
+      }),
+    ),
+  );
+  if (stuckNodes.length + stuckGroups.length > 0) {
+    to.mayWrite?.(); // when the Lease is lost, that is what has to be said
+    throw new NotReopened(stuckNodes, stuckGroups);
+  }
   return done;
+}
+
+/** Waits for the end of all, also where one fails. @throws what the first that failed has thrown. */
+async function allOf(acts: readonly Promise<void>[]): Promise<void> {
+  await Promise.allSettled(acts);
+  await Promise.all(acts);
 }
 
 /**
@@ -184,6 +214,7 @@ export async function reopenPool(
 export async function reopenAll(
   run: Run,
   roles: Role[] = ["blue", "green", "rolled-back", "later"],
+  waiting: Waiting = run,
 ): Promise<void> {
   mayPutBack(run);
   const nodes = (await run.cluster.list("Node")).filter((node) => {
@@ -197,7 +228,8 @@ export async function reopenAll(
     );
   };
   const { cluster, cloud } = run;
-  const done = await reopenPool({ cluster, cloud, mayWrite: () => mayPutBack(run) }, nodes, groupsOfRoles);
+  const mayWrite = (): void => mayPutBack(run);
+  const done = await reopenPool({ cluster, cloud, mayWrite, waiting }, nodes, groupsOfRoles);
   if (done.nodes.length + done.groups.length === 0) return;
   const closed = new Set(nodes.filter(isClosed).map(({ metadata }) => metadata.name));
   const what = closed.size > 0 ? "reopened" : "no longer protected from scale-down:";
@@ -213,6 +245,17 @@ export async function reopenAll(
       object: { kind: "Node", name },
       message: `Node ${name} takes new pods again: PatchGuard took off its own marks and left those of others.`,
     });
+  }
+}
+
+/** Reopens, and returns what could not be: it is told together with the end that asked for it. @throws Abandoned */
+export async function reopen(run: Run, roles?: Role[], waiting?: Waiting): Promise<NotReopened | undefined> {
+  try {
+    await reopenAll(run, roles, waiting);
+    return undefined;
+  } catch (error) {
+    if (error instanceof NotReopened) return error;
+    throw error;
   }
 }
 

@@ -1,5 +1,5 @@
 import { announce } from "./alert.ts";
-import { blueNodes, greenNodes, mark, poolGroups, reopenAll } from "./close.ts";
+import { blueNodes, greenNodes, mark, poolGroups, reopen } from "./close.ts";
 import { Blocked, type Breach, Hold, type Interrupted, messageOf, type Paused } from "./errors.ts";
 import { freeze } from "./freeze.ts";
 import type { EventReason } from "./names.ts";
@@ -25,10 +25,12 @@ async function record(run: Run, phase: RunRecord["phase"], why: string): Promise
 /** Could not move on: everything closed is reopened, green stays, the next `up` resumes. */
 export async function hold(run: Run, error: Error): Promise<Error> {
   await landed(run, run.config.drain.terminationSlackSeconds);
-  await reopenAll(run);
+  const left = await reopen(run);
+  if (left !== undefined) error.message += ` — ${left.message}`;
   await record(run, "held", error.message);
-  if (error instanceof Blocked) return error; // nothing was touched, and the pause was told
+  if (error instanceof Blocked && left === undefined) return error; // nothing was touched, and the pause was told
   await tell(run, "hold", EVENT.held, `handover of pool ${run.target.pool} holds: ${error.message}`);
+  if (left?.nodes) throw left;
   return error instanceof Hold ? error : new Hold(error.message, { cause: error });
 }
 
@@ -73,18 +75,34 @@ async function landed(run: Run, timeoutSeconds: number, signal = run.signal): Pr
 /** Pulumi's engine leaves 5 s after the second Ctrl-C: what is on its way may take a little of that, the rest is for reopening. */
 const LANDING_WHEN_INTERRUPTED_SECONDS = 1.5;
 
-/** The operator's stop: reopen, end. Nodes come first, since there is little time. */
+/** What the cloud may take of the five seconds from the interrupt on: enough to be asked, too little for the end of an EKS update. */
+const CLOUD_WHEN_INTERRUPTED_SECONDS = 3.5;
+
+/**
+ * The operator's stop: reopen, end. Nodes come first, since there is little time; then the groups' sizes, as far as the cloud accepts
+ * them at once, and only then their processes. What is left keeps its ownership tag, and is told.
+ */
 export async function interrupt(run: Run, error: Interrupted): Promise<Error> {
-  await landed(run, LANDING_WHEN_INTERRUPTED_SECONDS, new AbortController().signal); // the run's own has fired
-  await reopenAll(run);
-  await record(run, "interrupted", error.message);
-  await tell(
-    run,
-    "interrupt",
-    EVENT.held,
-    `handover of pool ${run.target.pool} was interrupted and reopened what it had closed. Run \`pulumi up\` to go on.`,
-  );
-  return error;
+  const late = new AbortController();
+  const over = new AbortController();
+  void run.clock.sleep(CLOUD_WHEN_INTERRUPTED_SECONDS * 1000, over.signal).then(() => {
+    late.abort(new Error("another change of it was still at work when the time of an interrupt was over"));
+  });
+  try {
+    await landed(run, LANDING_WHEN_INTERRUPTED_SECONDS, new AbortController().signal); // the run's own has fired
+    const left = await reopen(run, undefined, { signal: late.signal, toTheEnd: false });
+    await record(run, "interrupted", error.message);
+    const pool = run.target.pool;
+    const message =
+      left === undefined
+        ? `handover of pool ${pool} was interrupted and reopened what it had closed. Run \`pulumi up\` to go on.`
+        : `handover of pool ${pool} was interrupted and reopened what it could in the time that was left; the rest is recorded, and the next \`pulumi up\` goes on from there. ${left.message}`;
+    await tell(run, "interrupt", EVENT.held, message);
+    if (left !== undefined) error.message += ` — ${message}`;
+    return error;
+  } finally {
+    over.abort();
+  }
 }
 
 /** Finished nodes stay finished and closed, so that the next `up` goes on where this one stopped. */
@@ -105,14 +123,16 @@ export async function rollback(run: Run, breach: Breach): Promise<Error> {
     EVENT.rolledBack,
     `rolling pool ${run.target.pool} back to blue: ${breach.message}`,
   );
-  await reopenAll(run, ["blue", "later"]);
+  const left = await reopen(run, ["blue", "later"]);
+  if (left?.nodes) throw left; // green stays open: pods could not go back to blue
   for (const group of (await poolGroups(run.cloud, run.target, blueNodes(run))).green) {
     mayAct(run);
-    await freeze(run.cloud, group, "rolled-back");
+    await freeze(run.cloud, group, "rolled-back", run);
   }
   for (const node of greenNodes(run)) await mark(run, node, "rolled-back", ["taint"], "NoSchedule");
   await record(run, "rolled-back", breach.message);
   await wholeAgain(run, breach);
+  if (left !== undefined) breach.message += ` — ${left.message}`;
   return breach;
 }
 

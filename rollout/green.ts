@@ -3,7 +3,7 @@ import type { NodeGroup } from "./cloud/cloud.ts";
 import type { DaemonSet, Node } from "./cluster/types.ts";
 import { Hold } from "./errors.ts";
 import { count } from "./finding.ts";
-import { protect, readOwnership, thaw } from "./freeze.ts";
+import { protect, readOwnership, thaw, Unfinished } from "./freeze.ts";
 import { isPodReady } from "./pods.ts";
 import { isCordonedByUs, ownershipOf } from "./ownership.ts";
 import { mayAct, type Run } from "./run.ts";
@@ -21,12 +21,22 @@ export async function openGreen(run: Run): Promise<void> {
     const owner = readOwnership(group.ownership);
     if (owner === undefined || owner.role === "green") continue;
     mayAct(run);
-    await thaw(run.cloud, group);
+    await reopenGroup(run, group);
   }
   for (const node of greenNodes(run)) {
     if (ownershipOf(node) === undefined || ownershipOf(node)?.role === "green") continue;
     mayAct(run);
     await reopenNode(run, node);
+  }
+}
+
+/** A group whose sizes are not put back yet launches all the same; its tag stays, and goes with green's protection. */
+async function reopenGroup(run: Run, group: NodeGroup): Promise<void> {
+  try {
+    await thaw(run.cloud, group, run);
+  } catch (error) {
+    if (!(error instanceof Unfinished)) throw error;
+    run.log.warning("green", `node group ${group.name} launches again, but ${error.message}`);
   }
 }
 
@@ -176,7 +186,7 @@ export async function protectGreen(run: Run): Promise<void> {
   const { green } = await poolGroups(run.cloud, run.target, []);
   for (const group of green) {
     mayAct(run);
-    await protect(run.cloud, group);
+    await protect(run.cloud, group, run);
   }
   for (const node of greenNodes(run)) await mark(run, node, "green", ["keep"]);
   run.log.info(

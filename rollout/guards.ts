@@ -39,7 +39,7 @@ export async function mayDelete(context: GuardContext, kind: NodeGroup["kind"], 
   const inventory = await Inventory.open(cluster);
   try {
     const nodes = nodesOf(inventory, group);
-    if (nodes().length === 0) await freeze(cloud, group, "blue");
+    if (nodes().length === 0) await freeze(cloud, group, "blue", { signal });
     else if (!isFrozen(group))
       throw refusal(
         name,

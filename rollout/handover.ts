@@ -1,5 +1,5 @@
 import { announce } from "./alert.ts";
-import { blueNodes, closeBlue, reopenAll } from "./close.ts";
+import { blueNodes, closeBlue, reopen } from "./close.ts";
 import { Drainer } from "./drain.ts";
 import { Abandoned, Breach, Hold, Interrupted, messageOf, Paused } from "./errors.ts";
 import { hold, interrupt, pause, rollback } from "./failure.ts";
@@ -195,7 +195,8 @@ async function finish(run: Run, proof: Proof): Promise<Outcome> {
   const { state, target, clock } = run;
   mayAct(run);
   // the marks of later pools go too: their own handover sets its own, and may never come
-  await reopenAll(run, ["green", "later"]);
+  const left = await reopen(run, ["green", "later"]);
+  if (left?.closed) throw left;
   const nodes = Object.keys(state.record.nodes).length;
   const pods = Object.values(state.record.nodes).reduce((sum, { moved }) => sum + moved.length, 0);
   const seconds = Math.round((clock.now() - run.startedAt) / 1000);
@@ -208,7 +209,8 @@ async function finish(run: Run, proof: Proof): Promise<Outcome> {
     event: "finish",
     reason: EVENT.succeeded,
     object: { kind: "ConfigMap", namespace: STATE_NAMESPACE, name: runStateName(target.pool) },
-    message: `pool ${target.pool} is on ${proof.image}: ${count(pods, "pod")} moved off ${count(nodes, "node")}, ${count(proof.nodes.length, "green node")} and ${count(proof.templates.length, "template")} proven.${adopted}`,
+    message: `pool ${target.pool} is on ${proof.image}: ${count(pods, "pod")} moved off ${count(nodes, "node")}, ${count(proof.nodes.length, "green node")} and ${count(proof.templates.length, "template")} proven.${adopted}${left === undefined ? "" : ` But ${left.message}`}`,
+    warning: left !== undefined,
     fields: { proof, nodes, pods, seconds },
   });
   return { proof, nodes, pods, seconds };

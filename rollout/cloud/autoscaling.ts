@@ -10,7 +10,7 @@ import {
 } from "@aws-sdk/client-auto-scaling";
 import { TAG_CLOSED_BY, TAG_CLUSTER, LABEL_POOL } from "../names.ts";
 import { batches, collect, eachOf, whenFree, type Aws } from "./aws-clients.ts";
-import { CloudError, type Sizes } from "./cloud.ts";
+import { CloudError, type Resized, type Sizes } from "./cloud.ts";
 
 /** Limits of one call: names of groups, ids of instances. */
 const NAMES = 100;
@@ -135,7 +135,7 @@ export const sizesOf = (group: AutoScalingGroup): Required<Sizes> => ({
   desired: group.DesiredCapacity ?? 0,
 });
 
-export async function resizeScalingGroup(aws: Aws, name: string, sizes: Sizes): Promise<void> {
+export async function resizeScalingGroup(aws: Aws, name: string, sizes: Sizes): Promise<Resized> {
   const deadline = deadlineOf(aws);
   await whenFree(
     aws,
@@ -157,6 +157,7 @@ export async function resizeScalingGroup(aws: Aws, name: string, sizes: Sizes): 
       );
     },
   );
+  return "done";
 }
 
 /** Ownership on a self-managed group. Not handed on to instances: it says something about the group. */

@@ -14,6 +14,8 @@ export interface Aws {
   clock: Clock;
   /** Deadline of one write with everything that it waits for, in seconds. */
   timeoutSeconds: number;
+  /** Ends the waits of the write at hand. */
+  signal?: AbortSignal | undefined;
   ec2: EC2Client;
   eks: EKSClient;
   autoScaling: AutoScalingClient;
@@ -89,6 +91,12 @@ export const isBusy = (error: unknown): boolean => BUSY.includes(codeOf(error));
 /** Milliseconds between two looks at something that takes seconds to minutes; grows from 1 s to 5 s. */
 export const pause = (look: number): number => Math.min(1000 + look * 500, 5000);
 
+/** The pause between two looks. @throws the signal's reason as soon as it aborts. */
+export async function rest(aws: Aws, look: number): Promise<void> {
+  await aws.clock.sleep(pause(look), aws.signal);
+  aws.signal?.throwIfAborted();
+}
+
 /** A write that waits, until the deadline, while another change of the object is at work. */
 export async function whenFree<T>(
   aws: Aws,
@@ -98,6 +106,7 @@ export async function whenFree<T>(
   run: () => Promise<T>,
 ): Promise<T> {
   for (let look = 0; ; look++) {
+    aws.signal?.throwIfAborted();
     try {
       return await run();
     } catch (error) {
@@ -105,7 +114,7 @@ export async function whenFree<T>(
         throw awsError({ action, object, region: aws.region }, error);
       }
     }
-    await aws.clock.sleep(pause(look));
+    await rest(aws, look);
   }
 }
 

@@ -15,7 +15,7 @@ import {
   tagScalingGroup,
 } from "./autoscaling.ts";
 import { awsClients, eachOf, type Aws, type AwsOptions } from "./aws-clients.ts";
-import type { Cloud, Instance, NodeGroup } from "./cloud.ts";
+import type { Cloud, Instance, NodeGroup, Waiting } from "./cloud.ts";
 import { nodegroup, nodegroups, resizeNodegroup, scalingGroupOf, tagNodegroup } from "./eks.ts";
 import { imagesOfInstances } from "./instances.ts";
 import { healthOfTargets } from "./load-balancers.ts";
@@ -35,6 +35,8 @@ export function createAwsCloud(options: AwsOptions): Cloud {
     const now = await nodegroup(aws, group.name); // EKS may have made it since
     return now && scalingGroupOf(now);
   };
+
+  const waitingAs = (waiting: Waiting = {}): Aws => ({ ...aws, signal: waiting.signal });
 
   return {
     async groups(pool) {
@@ -69,25 +71,25 @@ export function createAwsCloud(options: AwsOptions): Cloud {
 
     imagesOf: (instanceIds) => imagesOfInstances(aws, instanceIds),
 
-    resize: (group, sizes) =>
+    resize: (group, sizes, waiting) =>
       group.kind === "eks-managed"
-        ? resizeNodegroup(aws, group.name, sizes)
-        : resizeScalingGroup(aws, group.name, sizes),
+        ? resizeNodegroup(waitingAs(waiting), group.name, sizes, waiting?.toTheEnd)
+        : resizeScalingGroup(waitingAs(waiting), group.name, sizes),
 
-    async suspend(group, processes) {
+    async suspend(group, processes, waiting) {
       const name = await scalingGroupNow(group);
-      if (name !== undefined) await suspendProcesses(aws, name, processes);
+      if (name !== undefined) await suspendProcesses(waitingAs(waiting), name, processes);
     },
 
-    async resume(group, processes) {
+    async resume(group, processes, waiting) {
       const name = await scalingGroupNow(group);
-      if (name !== undefined) await resumeProcesses(aws, name, processes);
+      if (name !== undefined) await resumeProcesses(waitingAs(waiting), name, processes);
     },
 
-    setOwnership: (group, value) =>
+    setOwnership: (group, value, waiting) =>
       group.kind === "eks-managed"
-        ? tagNodegroup(aws, group.name, value)
-        : tagScalingGroup(aws, group.name, value),
+        ? tagNodegroup(waitingAs(waiting), group.name, value)
+        : tagScalingGroup(waitingAs(waiting), group.name, value),
 
     targetHealth: (targetGroupArns) => healthOfTargets(aws, targetGroupArns),
   };

@@ -54,6 +54,23 @@ export interface Sizes {
   desired?: number;
 }
 
+/** How long a write is waited for. */
+export interface Waiting {
+  /**
+   * Ends the waiting at once, with its reason thrown; a write that has not been asked for by then is not asked any more. What the
+   * cloud has accepted before, it carries out all the same.
+   */
+  signal?: AbortSignal | undefined;
+  /** `false`: return as soon as the cloud has accepted the change, which it then finishes by itself. */
+  toTheEnd?: boolean;
+}
+
+/**
+ * What became of a change of sizes. `done`: as asked, or so before. `accepted`: under way, and not waited for. `left`: the group is in a
+ * state (creation failed, degraded, being deleted) in which the cloud changes no sizes.
+ */
+export type Resized = "done" | "accepted" | "left";
+
 /**
  * The cloud, as the rollout sees it. Real: rollout/cloud/aws.ts. Reads are cheap and batched; every write is idempotent and
  * returns when the cloud has finished it (deadline: `cloudTimeoutSeconds`), so that the next write does not meet
@@ -68,11 +85,11 @@ export interface Cloud {
   groupsOf(instanceIds: string[]): Promise<NodeGroup[]>;
   /** Image ids of instances, read back through the cloud. Instances that no longer exist are left out. */
   imagesOf(instanceIds: string[]): Promise<Map<string, string>>;
-  resize(group: NodeGroup, sizes: Sizes): Promise<void>;
-  suspend(group: NodeGroup, processes: string[]): Promise<void>;
-  resume(group: NodeGroup, processes: string[]): Promise<void>;
+  resize(group: NodeGroup, sizes: Sizes, waiting?: Waiting): Promise<Resized>;
+  suspend(group: NodeGroup, processes: string[], waiting?: Waiting): Promise<void>;
+  resume(group: NodeGroup, processes: string[], waiting?: Waiting): Promise<void>;
   /** Sets (or with undefined removes) the ownership tag. Values use letters, digits and `+-=._:/@ ` only, at most 256 characters. */
-  setOwnership(group: NodeGroup, value: string | undefined): Promise<void>;
+  setOwnership(group: NodeGroup, value: string | undefined, waiting?: Waiting): Promise<void>;
   /** Health by instance id in each of the target groups: `healthy`, `initial`, `unhealthy`, `draining`, `unused`. */
   targetHealth(targetGroupArns: string[]): Promise<Map<string, Map<string, string>>>;
 }

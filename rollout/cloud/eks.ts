@@ -9,9 +9,9 @@ import {
 } from "@aws-sdk/client-eks";
 import { TAG_CLOSED_BY } from "../names.ts";
 import { awsError, codeOf } from "./aws-errors.ts";
-import { call, collect, eachOf, isBusy, late, pause, whenFree, type Aws } from "./aws-clients.ts";
+import { call, collect, eachOf, isBusy, late, pause, rest, whenFree, type Aws } from "./aws-clients.ts";
 import { sameSizes, scalingGroups, sizesFor, sizesOf } from "./autoscaling.ts";
-import { CloudError, type Sizes } from "./cloud.ts";
+import { CloudError, type Resized, type Sizes } from "./cloud.ts";
 
 const objectOf = (aws: Aws, name: string): string => `node group ${name} of cluster ${aws.clusterName}`;
 
@@ -56,32 +56,42 @@ async function existing(aws: Aws, name: string): Promise<Nodegroup> {
 const FIXED = ["CREATE_FAILED", "DELETING", "DELETE_FAILED"];
 
 /**
- * Changes sizes through EKS, which would put its own back over those of the Auto Scaling group. Returns when EKS has finished.
- * A group that EKS does not change in its state (creation failed, degraded, being deleted) is left as it is.
+ * Changes sizes through EKS, which would put its own back over those of the Auto Scaling group. Returns when EKS has finished, or, with
+ * `toTheEnd` false, when it has accepted the change. A group that EKS does not change in its state is left as it is.
  */
-export async function resizeNodegroup(aws: Aws, name: string, sizes: Sizes): Promise<void> {
+export async function resizeNodegroup(
+  aws: Aws,
+  name: string,
+  sizes: Sizes,
+  toTheEnd = true,
+): Promise<Resized> {
   const deadline = aws.clock.now() + aws.timeoutSeconds * 1000;
   const action = "eks:UpdateNodegroupConfig";
   const object = `the sizes of ${objectOf(aws, name)}`;
   for (let look = 0; ; look++) {
     const group = await existing(aws, name);
     const status = group.status ?? "";
-    if (FIXED.includes(status)) return;
     const scalingConfig = await configFor(aws, group, sizes);
-    if (scalingConfig === undefined) return;
+    if (scalingConfig === undefined) return "done";
+    if (FIXED.includes(status)) return "left";
+    aws.signal?.throwIfAborted();
+    let updateId: string | undefined;
     try {
       const input = { clusterName: aws.clusterName, nodegroupName: name, scalingConfig };
       const { update } = await aws.eks.send(new UpdateNodegroupConfigCommand(input));
-      if (update?.id !== undefined) await finished(aws, name, update.id, deadline);
-      return;
+      updateId = update?.id;
     } catch (error) {
       const refused = isBusy(error) || codeOf(error) === "InvalidRequestException";
-      if (refused && status === "DEGRADED") return;
+      if (refused && status === "DEGRADED") return "left";
       if (!isBusy(error)) throw awsError({ action, object, region: aws.region }, error);
       // CREATING, UPDATING, or an update that DescribeNodegroup does not show yet: waited out
       if (aws.clock.now() + pause(look) > deadline) throw late(aws, action, object, `status ${status}`);
+      await rest(aws, look);
+      continue;
     }
-    await aws.clock.sleep(pause(look));
+    if (!toTheEnd) return "accepted";
+    if (updateId !== undefined) await finished(aws, name, updateId, deadline);
+    return "done";
   }
 }
 
@@ -133,7 +143,7 @@ async function finished(aws: Aws, name: string, updateId: string, deadline: numb
     if (aws.clock.now() + pause(look) > deadline) {
       throw late(aws, "eks:UpdateNodegroupConfig", objectOf(aws, name), `status ${state}`);
     }
-    await aws.clock.sleep(pause(look));
+    await rest(aws, look);
   }
 }
 

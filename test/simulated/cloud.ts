@@ -3,7 +3,9 @@ import {
   CloudError,
   type GroupTemplate,
   type NodeGroup,
+  type Resized,
   type Sizes,
+  type Waiting,
 } from "../../rollout/cloud/cloud.ts";
 import type { Taint } from "../../rollout/cluster/types.ts";
 import type { Random } from "./random.ts";
@@ -38,6 +40,8 @@ export interface CloudChange {
 }
 
 const NAME = "cloud";
+/** States in which EKS takes no change of sizes, but will. */
+const AT_WORK = ["CREATING", "UPDATING"];
 const TAG_VALUE = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$/u;
 
 /** Groups of instances and the nodes that they become: the cloud itself, without its clients. */
@@ -248,42 +252,56 @@ export class SimulatedCloud implements Cloud {
     );
   }
 
-  resize(group: NodeGroup, sizes: Sizes): Promise<void> {
+  async resize(group: NodeGroup, sizes: Sizes, waiting: Waiting = {}): Promise<Resized> {
     const takes = group.kind === "eks-managed" ? this.updateSeconds * 1000 : 0;
-    return this.change(
+    const { signal, toTheEnd = true } = waiting;
+    while (takes > 0) {
+      const { status } = this.server.must(group.name);
+      if (status === "DEGRADED") {
+        const { size } = this.server.must(group.name);
+        return (sizes.min ?? size.min) === size.min && (sizes.max ?? size.max) === size.max ? "done" : "left";
+      }
+      if (!AT_WORK.includes(status)) break;
+      await this.session.clock.sleep(1000, signal);
+      signal?.throwIfAborted();
+    }
+    await this.change(
       "resize",
       group,
       (current) => this.server.resize(current, sizes),
       takes,
       JSON.stringify(sizes),
+      waiting,
     );
+    return toTheEnd ? "done" : "accepted";
   }
 
-  suspend(group: NodeGroup, processes: string[]): Promise<void> {
+  suspend(group: NodeGroup, processes: string[], waiting?: Waiting): Promise<void> {
     return this.change(
       "suspend",
       group,
       (current) => (current.suspended = [...new Set([...current.suspended, ...processes])].toSorted()),
       0,
       processes.join("+"),
+      waiting,
     );
   }
 
-  resume(group: NodeGroup, processes: string[]): Promise<void> {
+  resume(group: NodeGroup, processes: string[], waiting?: Waiting): Promise<void> {
     const act = (current: SimulatedGroup): void => {
       current.suspended = current.suspended.filter((process) => !processes.includes(process));
       this.server.wake(current);
     };
-    return this.change("resume", group, act, 0, processes.join("+"));
+    return this.change("resume", group, act, 0, processes.join("+"), waiting);
   }
 
-  setOwnership(group: NodeGroup, value: string | undefined): Promise<void> {
+  setOwnership(group: NodeGroup, value: string | undefined, waiting?: Waiting): Promise<void> {
     const act = (current: SimulatedGroup): void => {
       if (value !== undefined && !TAG_VALUE.test(value))
         throw new CloudError("ValidationError", `tag value "${value}" is not allowed`);
       current.ownership = value;
     };
-    return this.change("tag", group, act, 0, value ?? "(none)");
+    return this.change("tag", group, act, 0, value ?? "(none)", waiting);
   }
 
   targetHealth(targetGroupArns: string[]): Promise<Map<string, Map<string, string>>> {
@@ -315,14 +333,16 @@ export class SimulatedCloud implements Cloud {
     });
   }
 
-  private change(
+  private async change(
     what: string,
     group: NodeGroup,
     act: (current: SimulatedGroup) => void,
     takes: number,
     detail: string,
+    { signal, toTheEnd = true }: Waiting = {},
   ): Promise<void> {
     const { server, session, store } = this;
+    signal?.throwIfAborted();
     return session.write(
       `${what} group ${group.name} ${detail}`,
       () => {
@@ -341,7 +361,8 @@ export class SimulatedCloud implements Cloud {
         }
       },
       "cloud",
-      takes,
+      toTheEnd ? takes : 0,
+      signal,
     );
   }
 }

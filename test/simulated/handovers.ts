@@ -2,14 +2,14 @@ import { type RolloutConfig, rolloutSchema } from "../../rollout/config/rollout.
 import { handover, type Outcome } from "../../rollout/handover.ts";
 import { type LogLine, RunLog } from "../../rollout/log.ts";
 import { SimulatedCrash, type SessionOptions } from "./session.ts";
-import { type Client, groupsFor, world, type World } from "./world.ts";
+import { type Client, groupsFor, world, type World, type WorldOptions } from "./world.ts";
 
 export const BLUE = { generation: "aaaaaaaa", image: "ami-0000000000000000a" };
 export const GREEN = { generation: "bbbbbbbb", image: "ami-0000000000000000b" };
 
 /** Three blue nodes and three green ones, a guarded web of 4, a Kafka of 3 with zonal volumes, a daemon: seven pods to move. */
-export async function smallWorld(seed: number): Promise<World> {
-  const it = await world({ seed })
+export async function smallWorld(seed: number, options: Omit<WorldOptions, "seed"> = {}): Promise<World> {
+  const it = await world({ seed, ...options })
     .pool("workers", { ...BLUE, perZone: 1 })
     .daemonSet("agent")
     .settled();

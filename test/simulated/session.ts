@@ -92,8 +92,15 @@ export class Session {
 
   /**
    * A call that changes something. @param takes milliseconds that the server needs after the change before it answers.
+   * @param signal ends the wait for that, not what was asked for.
    */
-  async write<T>(what: string, act: () => T, to: "api" | "cloud" = "api", takes = 0): Promise<T> {
+  async write<T>(
+    what: string,
+    act: () => T,
+    to: "api" | "cloud" = "api",
+    takes = 0,
+    signal?: AbortSignal,
+  ): Promise<T> {
     await this.travel();
     this.fail(what, to, true);
     const result = act(); // a refusal is no write: it throws here
@@ -103,7 +110,10 @@ export class Session {
       this.kill();
       throw this.crash as SimulatedCrash;
     }
-    if (takes > 0) await this.clock.sleep(takes);
+    if (takes > 0) {
+      await this.clock.sleep(takes, signal);
+      signal?.throwIfAborted();
+    }
     await this.travel();
     if (this.random.chance(this.options.faults?.answerLost ?? 0)) throw timedOut(what, to);
     return result;
