@@ -18,7 +18,8 @@ import {
   type TaintEffect,
 } from "./ownership.ts";
 import { mayAct, mayPutBack, type Run } from "./run.ts";
-import { instanceId, isBlue, isGreen, type Target } from "./target.ts";
+import type { GroupName } from "./run-state.ts";
+import { instanceId, isBlue, isGreen } from "./target.ts";
 
 /** The nodes of the pool that are to be emptied, as the inventory has them, in a stable order. */
 export const blueNodes = (run: Run): Node[] =>
@@ -35,22 +36,46 @@ export const greenNodes = (run: Run): Node[] =>
 
 const byNodeName = (a: Node, b: Node): number => a.metadata.name.localeCompare(b.metadata.name);
 
-/** The groups of the pool, green's apart from all others; adopted nodes' groups count as blue. */
-export async function poolGroups(
-  cloud: Cloud,
-  target: Target,
-  blue: readonly Node[],
-): Promise<{ green: NodeGroup[]; blue: NodeGroup[] }> {
-  const tagged = await cloud.groups(target.pool);
-  const declared = new Set(target.groups.map(({ kind, name }) => `${kind}/${name}`));
-  const isDeclared = (group: NodeGroup): boolean => declared.has(`${group.kind}/${group.name}`);
-  const known = new Set(tagged.flatMap(({ instances }) => instances.map(({ id }) => id)));
-  const strays = blue.map(instanceId).filter((id) => id !== undefined && !known.has(id)) as string[];
-  const adopted = strays.length > 0 ? await cloud.groupsOf(strays) : [];
+/** The groups of the run's pool, green's apart from all others; the groups that it takes over count as blue. */
+export async function poolGroups(run: Run): Promise<{ green: NodeGroup[]; blue: NodeGroup[] }> {
+  const tagged = await run.cloud.groups(run.target.pool);
   return {
-    green: tagged.filter(isDeclared),
-    blue: [...tagged.filter((group) => !isDeclared(group)), ...adopted],
+    green: tagged.filter((group) => isDeclared(run, group)),
+    blue: [...tagged.filter((group) => !isDeclared(run, group)), ...(await takenOver(run, tagged))],
   };
+}
+
+export const greenGroups = async (run: Run): Promise<NodeGroup[]> =>
+  (await run.cloud.groups(run.target.pool)).filter((group) => isDeclared(run, group));
+
+const isDeclared = ({ target }: Run, group: NodeGroup): boolean =>
+  target.groups.some((declared) => keyOf(declared) === keyOf(group));
+
+const keyOf = ({ kind, name }: GroupName): string => `${kind}/${name}`;
+
+/**
+ * Groups that PatchGuard did not create: those of the blue nodes, those that may make such nodes though they have none now, and those
+ * that the run state names, whatever has become of their nodes.
+ */
+async function takenOver(run: Run, tagged: readonly NodeGroup[]): Promise<NodeGroup[]> {
+  const { cloud, target, state } = run;
+  const known = new Set(tagged.flatMap(({ instances }) => instances.map(({ id }) => id)));
+  const strays = blueNodes(run)
+    .map(instanceId)
+    .filter((id) => id !== undefined && !known.has(id)) as string[];
+  const found = new Map<string, NodeGroup>();
+  const add = (groups: readonly NodeGroup[]): void => {
+    for (const group of groups) found.set(keyOf(group), group);
+  };
+  if (strays.length > 0) add(await cloud.groupsOf(strays));
+  if (target.adopt !== undefined) add(await cloud.groupsWithLabels(target.adopt));
+  for (const { kind, name } of state.record.groups ?? []) {
+    if (found.has(keyOf({ kind, name }))) continue;
+    const group = await cloud.group(kind, name);
+    // no longer adopted, and not closed: none of ours
+    if (group !== undefined && (target.adopt !== undefined || group.ownership !== undefined)) add([group]);
+  }
+  return [...found.values()];
 }
 
 const claimOf = (run: Run, role: Role): { pool: string; role: Role; generation: string } => ({
@@ -62,7 +87,8 @@ const claimOf = (run: Run, role: Role): { pool: string; role: Role; generation: 
 /** Design section 4, step 5: blue launches nothing any more and takes no new pods. */
 export async function closeBlue(run: Run): Promise<void> {
   const blue = blueNodes(run);
-  const groups = (await poolGroups(run.cloud, run.target, blue)).blue;
+  const groups = (await poolGroups(run)).blue;
+  await recordGroups(run, groups);
   for (const group of groups) {
     mayAct(run);
     await freeze(run.cloud, group, "blue", run);
@@ -77,6 +103,15 @@ export async function closeBlue(run: Run): Promise<void> {
       groups: groups.map(({ name }) => name),
     },
   );
+}
+
+/** Written before the first of them is touched: see RunRecord.groups. */
+async function recordGroups({ state }: Run, groups: readonly NodeGroup[]): Promise<void> {
+  const recorded = state.record.groups ?? [];
+  const known = new Set(recorded.map(keyOf));
+  const others = groups.filter((group) => group.pool === undefined && !known.has(keyOf(group)));
+  if (others.length === 0) return;
+  await state.save({ groups: [...recorded, ...others.map(({ kind, name }) => ({ kind, name }))] });
 }
 
 /** Blues of pools still to come: free pods should not go where they will have to leave again. */
@@ -152,13 +187,13 @@ const NODES_AT_ONCE = 10;
  * Puts back all that this pool's handover closed, in whatever role: nodes first (serving comes first, and the cloud may be out of
  * reach), those that are cordoned before the others, then groups, all side by side (EKS takes minutes for one).
  * Works on, past a node or group that fails, and reports all failures together.
- * @param groups asked for only when the nodes are open again
+ * @param finders of groups, asked only when the nodes are open again; one that fails does not stop the others
  * @throws NotReopened naming what is still closed; whatever `mayWrite` throws.
  */
 export async function reopenPool(
   to: Reopener,
   nodes: readonly Node[],
-  groups: () => Promise<readonly NodeGroup[]>,
+  ...finders: (() => Promise<readonly NodeGroup[]>)[]
 ): Promise<{ nodes: string[]; groups: string[] }> {
   const done = { nodes: [] as string[], groups: [] as string[] };
   const stuckNodes: Error[] = [];
@@ -183,12 +218,14 @@ export async function reopenPool(
       }),
     );
   }
-  let found: readonly NodeGroup[] = [];
-  await attempt(stuckGroups, "the pool's node groups are perhaps", async () => {
-    found = await groups();
-  });
+  const found = new Map<string, NodeGroup>();
+  for (const find of finders) {
+    await attempt(stuckGroups, "the pool's node groups are perhaps", async () => {
+      for (const group of await find()) found.set(keyOf(group), group);
+    });
+  }
   await allOf(
-    found.map((group) =>
+    [...found.values()].map((group) =>
       attempt(stuckGroups, `node group ${group.name} is`, async () => {
         if (await thaw(to.cloud, group, to.waiting)) done.groups.push(group.name);
       }),
@@ -222,7 +259,7 @@ export async function reopenAll(
     return owner !== undefined && roles.includes(owner.role) && ours(run, owner.pool);
   });
   const groupsOfRoles = async (): Promise<NodeGroup[]> => {
-    const { green, blue } = await poolGroups(run.cloud, run.target, blueNodes(run));
+    const { green, blue } = await poolGroups(run);
     return [...blue, ...green].filter((group) =>
       roles.includes(readOwnership(group.ownership)?.role ?? "blue"),
     );

@@ -1,5 +1,5 @@
 import { announce } from "./alert.ts";
-import { blueNodes, greenNodes, mark, poolGroups, reopen } from "./close.ts";
+import { greenGroups, greenNodes, mark, reopen } from "./close.ts";
 import { Blocked, type Breach, Hold, type Interrupted, messageOf, type Paused } from "./errors.ts";
 import { freeze } from "./freeze.ts";
 import type { EventReason } from "./names.ts";
@@ -125,7 +125,7 @@ export async function rollback(run: Run, breach: Breach): Promise<Error> {
   );
   const left = await reopen(run, ["blue", "later"]);
   if (left?.nodes) throw left; // green stays open: pods could not go back to blue
-  for (const group of (await poolGroups(run.cloud, run.target, blueNodes(run))).green) {
+  for (const group of await greenGroups(run)) {
     mayAct(run);
     await freeze(run.cloud, group, "rolled-back", run);
   }

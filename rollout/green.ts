@@ -1,4 +1,4 @@
-import { greenNodes, mark, poolGroups, reopenNode } from "./close.ts";
+import { blueNodes, greenGroups, greenNodes, mark, poolGroups, reopenNode } from "./close.ts";
 import type { NodeGroup } from "./cloud/cloud.ts";
 import type { DaemonSet, Node } from "./cluster/types.ts";
 import { Hold } from "./errors.ts";
@@ -8,7 +8,6 @@ import { isPodReady } from "./pods.ts";
 import { isCordonedByUs, ownershipOf } from "./ownership.ts";
 import { mayAct, type Run } from "./run.ts";
 import { imageText, instanceId, isReady, zoneOf } from "./target.ts";
-import { blueNodes } from "./close.ts";
 import { until } from "./wait.ts";
 
 /**
@@ -16,7 +15,7 @@ import { until } from "./wait.ts";
  * our own marks off it.
  */
 export async function openGreen(run: Run): Promise<void> {
-  const { green } = await poolGroups(run.cloud, run.target, []);
+  const green = await greenGroups(run);
   for (const group of green) {
     const owner = readOwnership(group.ownership);
     if (owner === undefined || owner.role === "green") continue;
@@ -84,7 +83,7 @@ async function missingOfGreen(run: Run): Promise<string[]> {
   const { target } = run;
   const nodes = greenNodes(run);
   const byInstance = new Map(nodes.map((node) => [instanceId(node), node]));
-  const { green: groups } = await poolGroups(run.cloud, target, []);
+  const groups = await greenGroups(run);
   const missing: string[] = [];
   for (const { kind, name } of target.groups) {
     const group = groups.find((it) => it.kind === kind && it.name === name);
@@ -108,7 +107,7 @@ async function missingOfGreen(run: Run): Promise<string[]> {
  * clients would meet nobody when blue goes.
  */
 async function missingTargets(run: Run): Promise<string[]> {
-  const { green, blue } = await poolGroups(run.cloud, run.target, blueNodes(run));
+  const { green, blue } = await poolGroups(run);
   const arns = [...new Set(blue.flatMap(({ targetGroupArns }) => targetGroupArns))].toSorted();
   if (arns.length === 0) return [];
   const health = await run.cloud.targetHealth(arns);
@@ -183,7 +182,7 @@ export async function wrongImages(run: Run, nodes: readonly Node[]): Promise<str
 
 /** Keeps autoscalers from shrinking green while pods move onto it; undone at the end. */
 export async function protectGreen(run: Run): Promise<void> {
-  const { green } = await poolGroups(run.cloud, run.target, []);
+  const green = await greenGroups(run);
   for (const group of green) {
     mayAct(run);
     await protect(run.cloud, group, run);

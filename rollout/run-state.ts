@@ -1,4 +1,5 @@
 import { ApiError, type Cluster } from "./cluster/cluster.ts";
+import type { NodeGroup } from "./cloud/cloud.ts";
 import { runStateName, STATE_NAMESPACE } from "./names.ts";
 
 /** What happened to one blue node. `in-hand`: evictions may have begun. `drained`: empty, proven. */
@@ -11,6 +12,12 @@ export interface NodeRecord {
    * our own doing, and a window that a kill cut off is begun again.
    */
   owners: string[];
+}
+
+/** A node group by the name that people know. */
+export interface GroupName {
+  kind: NodeGroup["kind"];
+  name: string;
 }
 
 /** A pool's run state (ConfigMap kube-system/patchguard-<pool>): what the next `up` resumes from. */
@@ -28,6 +35,11 @@ export interface RunRecord {
   nodes: Record<string, NodeRecord>;
   /** Replicas that a controller (by UID) lacked before anything was moved: not ours to wait for. */
   missingBefore: Record<string, number>;
+  /**
+   * Groups that PatchGuard did not create and that it closes: they carry no pool's tags, and one that has lost its last node would not
+   * be found again. Stays when the next handover begins, since they stay closed.
+   */
+  groups?: GroupName[];
 }
 
 /** The run state, written before each act. One writer at a time: the holder of the Lease. */
@@ -49,7 +61,9 @@ export class RunState {
     const old = await readRecord(cluster, pool);
     const goesOn =
       old?.generation === fresh.generation && old.phase !== "succeeded" && old.phase !== "rolled-back";
-    return new RunState(cluster, pool, goesOn ? { ...old, stack: fresh.stack } : fresh, old !== undefined);
+    const next = goesOn ? { ...old, stack: fresh.stack } : fresh;
+    const record = old?.groups === undefined ? next : { ...next, groups: old.groups };
+    return new RunState(cluster, pool, record, old !== undefined);
   }
 
   async save(change: Partial<RunRecord> = {}): Promise<void> {

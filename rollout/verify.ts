@@ -26,7 +26,7 @@ export async function verify(run: Run): Promise<Proof> {
   const { target, inventory } = run;
   const green = greenNodes(run);
   const blue = blueNodes(run);
-  const groups = await poolGroups(run.cloud, target, blue);
+  const groups = await poolGroups(run);
   const wrong: string[] = [...(await wrongImages(run, green))];
 
   for (const node of green) if (!isReady(node)) wrong.push(`green node ${node.metadata.name} is not Ready`);

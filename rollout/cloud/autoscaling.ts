@@ -56,6 +56,37 @@ export async function scalingGroupsOfPool(aws: Aws, pool: string): Promise<AutoS
   );
 }
 
+const belongsTo = (aws: Aws, group: AutoScalingGroup): boolean =>
+  tagOf(group, TAG_CLUSTER) === aws.clusterName ||
+  tagOf(group, `kubernetes.io/cluster/${aws.clusterName}`) !== undefined ||
+  tagOf(group, `k8s.io/cluster-autoscaler/${aws.clusterName}`) !== undefined;
+
+/** The self-managed groups of this cluster, of no pool, whose nodes get these labels, as their tags tell the cluster autoscaler. */
+export async function scalingGroupsWithLabels(
+  aws: Aws,
+  labels: Readonly<Record<string, string>>,
+): Promise<AutoScalingGroup[]> {
+  const Filters = Object.entries(labels).map(([key, value]) => ({
+    Name: `tag:k8s.io/cluster-autoscaler/node-template/label/${key}`,
+    Values: [value],
+  }));
+  const groups = await read(aws, "the Auto Scaling groups to take over", { Filters });
+  return groups.filter(
+    (group) =>
+      eksGroupOf(group) === undefined && tagOf(group, LABEL_POOL) === undefined && belongsTo(aws, group),
+  );
+}
+
+/** The self-managed groups of this cluster that carry the ownership tag. */
+export async function closedScalingGroups(aws: Aws): Promise<AutoScalingGroup[]> {
+  const Filters = [{ Name: "tag-key", Values: [TAG_CLOSED_BY] }];
+  const groups = await read(aws, "the Auto Scaling groups that PatchGuard closed", { Filters });
+  return groups.filter(
+    (group) =>
+      eksGroupOf(group) === undefined && tagOf(group, TAG_CLOSED_BY) !== undefined && belongsTo(aws, group),
+  );
+}
+
 /** Names of the groups that these instances belong to. */
 export async function scalingGroupsOfInstances(aws: Aws, ids: readonly string[]): Promise<string[]> {
   const found = await eachOf(batches(ids, IDS), (batch) =>

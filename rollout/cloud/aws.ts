@@ -1,13 +1,16 @@
 import type { AutoScalingGroup } from "@aws-sdk/client-auto-scaling";
 import type { Nodegroup } from "@aws-sdk/client-eks";
 import { LABEL_GENERATION, LABEL_POOL, TAG_CLOSED_BY, TAG_CLUSTER } from "../names.ts";
+import { matches } from "../selectors.ts";
 import {
+  closedScalingGroups,
   eksGroupOf,
   resizeScalingGroup,
   resumeProcesses,
   scalingGroups,
   scalingGroupsOfInstances,
   scalingGroupsOfPool,
+  scalingGroupsWithLabels,
   sizesOf,
   suspendedOf,
   suspendProcesses,
@@ -16,7 +19,7 @@ import {
 } from "./autoscaling.ts";
 import { awsClients, eachOf, type Aws, type AwsOptions } from "./aws-clients.ts";
 import type { Cloud, Instance, NodeGroup, Waiting } from "./cloud.ts";
-import { nodegroup, nodegroups, resizeNodegroup, scalingGroupOf, tagNodegroup } from "./eks.ts";
+import { labelsOf, nodegroup, nodegroups, resizeNodegroup, scalingGroupOf, tagNodegroup } from "./eks.ts";
 import { imagesOfInstances } from "./instances.ts";
 import { healthOfTargets } from "./load-balancers.ts";
 import { overridesOf, templateOf, type TemplateMemory } from "./templates.ts";
@@ -67,6 +70,21 @@ export function createAwsCloud(options: AwsOptions): Cloud {
         found.filter((group) => group !== undefined),
         scaling.filter((group) => eksGroupOf(group) === undefined),
       );
+    },
+
+    async groupsWithLabels(labels) {
+      const [managed, scaling] = await Promise.all([nodegroups(aws), scalingGroupsWithLabels(aws, labels)]);
+      const found = managed.filter(
+        (group) =>
+          group.tags?.[LABEL_POOL] === undefined && matches({ matchLabels: labels }, labelsOf(group)),
+      );
+      return assemble(aws, memory, found, scaling);
+    },
+
+    async closedGroups() {
+      const [managed, scaling] = await Promise.all([nodegroups(aws), closedScalingGroups(aws)]);
+      const found = managed.filter(({ tags }) => tags?.[TAG_CLOSED_BY] !== undefined);
+      return assemble(aws, memory, found, scaling);
     },
 
     imagesOf: (instanceIds) => imagesOfInstances(aws, instanceIds),

@@ -83,6 +83,16 @@ export interface Cloud {
   group(kind: NodeGroup["kind"], name: string): Promise<NodeGroup | undefined>;
   /** The groups that these instances belong to (for nodes that PatchGuard did not create). Instances of no group are left out. */
   groupsOf(instanceIds: string[]): Promise<NodeGroup[]>;
+  /**
+   * The groups without a pool's tags whose nodes carry these labels, whether they have nodes now or not: as far as the cloud knows
+   * labels (EKS does; for an Auto Scaling group the autoscaler's node-template tags say them).
+   */
+  groupsWithLabels(labels: Record<string, string>): Promise<NodeGroup[]>;
+  /**
+   * All groups on this cluster that carry the ownership tag, of any pool. An Auto Scaling group that nothing ties to this cluster
+   * (neither PatchGuard's tags nor `kubernetes.io/cluster/<name>`) is not among them.
+   */
+  closedGroups(): Promise<NodeGroup[]>;
   /** Image ids of instances, read back through the cloud. Instances that no longer exist are left out. */
   imagesOf(instanceIds: string[]): Promise<Map<string, string>>;
   resize(group: NodeGroup, sizes: Sizes, waiting?: Waiting): Promise<Resized>;

@@ -43,6 +43,13 @@ export async function nodegroups(aws: Aws): Promise<Nodegroup[]> {
 export const scalingGroupOf = (group: Nodegroup): string | undefined =>
   group.resources?.autoScalingGroups?.[0]?.name;
 
+/** The labels of the nodes that a group makes, as far as EKS tells. */
+export const labelsOf = ({ labels, nodegroupName, capacityType }: Nodegroup): Record<string, string> => ({
+  ...labels,
+  ...(nodegroupName !== undefined && { "eks.amazonaws.com/nodegroup": nodegroupName }),
+  ...(capacityType !== undefined && { "eks.amazonaws.com/capacityType": capacityType }),
+});
+
 async function existing(aws: Aws, name: string): Promise<Nodegroup> {
   const group = await nodegroup(aws, name);
   if (group !== undefined) return group;

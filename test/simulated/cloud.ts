@@ -239,6 +239,24 @@ export class SimulatedCloud implements Cloud {
     );
   }
 
+  groupsWithLabels(labels: Record<string, string>): Promise<NodeGroup[]> {
+    const has = ({ name }: NodeGroup): boolean =>
+      Object.entries(labels).every(([key, value]) => this.server.groups.get(name)?.labels[key] === value);
+    return this.session.read(
+      "groups with labels",
+      () => this.all().filter((group) => group.pool === undefined && has(group)),
+      "cloud",
+    );
+  }
+
+  closedGroups(): Promise<NodeGroup[]> {
+    return this.session.read(
+      "closed groups",
+      () => this.all().filter(({ ownership }) => ownership !== undefined),
+      "cloud",
+    );
+  }
+
   imagesOf(instanceIds: string[]): Promise<Map<string, string>> {
     return this.session.read(
       "images of instances",

@@ -24,6 +24,8 @@ export interface RunOptions extends SessionOptions {
   /** What `patchguard:rollout` says; the health window is short unless it says otherwise. */
   rollout?: Record<string, unknown>;
   to?: { generation: string; image: string };
+  /** Labels of nodes to take over. */
+  adopt?: Record<string, string>;
   signal?: AbortSignal;
   /** Virtual seconds. */
   limitSeconds?: number;
@@ -51,6 +53,7 @@ export async function runHandover(on: World, name: string, options: RunOptions =
       generation: to.generation,
       image: { ami: to.image },
       groups: groupsFor("workers", to.generation),
+      adopt: options.adopt,
     },
     later: [],
     config: rolloutConfig(options.rollout),

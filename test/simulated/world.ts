@@ -46,6 +46,8 @@ export interface PoolOptions {
   cpu?: string;
   taints?: Taint[];
   labels?: Record<string, string>;
+  /** Somebody else made it: without PatchGuard's tags and labels. */
+  foreign?: boolean;
 }
 
 export interface WorkloadOptions extends Behaviour {
@@ -127,15 +129,15 @@ export class World {
 
   /** One group per zone of a pool's generation, named `<pool>-<zone letter>-<generation>`. */
   pool(name: string, options: PoolOptions): this {
-    const { kind = "eks-managed", zones = ZONES, perZone = 2, image, generation } = options;
+    const { kind = "eks-managed", zones = ZONES, perZone = 2, image, generation, foreign = false } = options;
+    const tags = foreign ? { pool: undefined, generation: undefined } : { pool: name, generation };
     for (const zone of zones) {
       const group = groupName(name, zone, generation);
       this.cloud.add({
         kind,
         name: group,
         scalingGroup: kind === "eks-managed" ? `eks-${group}` : group,
-        pool: name,
-        generation,
+        ...tags,
         status: "ACTIVE",
         issues: [],
         size: { min: 0, max: perZone + 3, desired: perZone },
@@ -151,7 +153,10 @@ export class World {
         instances: [],
         targetGroupArns: [],
         ownership: undefined,
-        labels: { "patchguard.dev/pool": name, "patchguard.dev/generation": generation, ...options.labels },
+        labels: {
+          ...(!foreign && { "patchguard.dev/pool": name, "patchguard.dev/generation": generation }),
+          ...options.labels,
+        },
         taints: options.taints ?? [],
         allocatable: { pods: String(options.pods ?? 20), cpu: options.cpu ?? "8" },
         instanceType: "m5.large",
