@@ -2,6 +2,7 @@ import { clusterResources } from "./components/cluster.ts";
 import { DestroyConsent } from "./components/consent.ts";
 import { guards } from "./components/guards.ts";
 import { existing } from "./components/imports.ts";
+import { livePlan } from "./components/plan.ts";
 import { declarePools } from "./components/pools.ts";
 import { readConfig } from "./components/settings.ts";
 import { awsPools, targetOf } from "./rollout/targets.ts";
@@ -10,6 +11,7 @@ import { clusterRef } from "./rollout/world.ts";
 const config = readConfig();
 const ref = clusterRef(config.cluster);
 const consented = config.destroy !== undefined;
+const looking = livePlan(config);
 const targets = awsPools(config).map((pool) => targetOf(pool, config.cluster.name));
 const groups = new Set(targets.flatMap((target) => target.groups.map(({ kind, name }) => `${kind}/${name}`)));
 
@@ -25,3 +27,5 @@ new DestroyConsent("destroy-consent", { cluster: ref, consented }, { dependsOn: 
 
 /** Generation of each pool: the value of the node label patchguard.dev/generation. */
 export const generations = Object.fromEntries(targets.map(({ pool, generation }) => [pool, generation]));
+/** What would block, in which order the nodes would go and for how long, by pool; empty when nothing moves. */
+export const plan = looking;

@@ -5,6 +5,7 @@ export type LogEvent =
   | "start"
   | "lease"
   | "preflight"
+  | "finding"
   | "blocked"
   | "unblocked"
   | "green"

@@ -70,6 +70,8 @@ export const DEFAULTS = {
   relaxAfterSeconds: 30,
   /** The health window after each node. */
   healthWindowSeconds: 300,
+  /** GitHub ends a job after six hours (https://docs.github.com/en/actions/reference/limits). */
+  jobTimeoutSeconds: 21600,
   leaseDurationSeconds: 30,
   leaseRenewSeconds: 5,
   /** Deadline of a single request to an API. */

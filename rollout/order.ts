@@ -1,8 +1,8 @@
 import type { Node } from "./cluster/types.ts";
-import { zeroByDesign } from "./preflight/budget-state.ts";
-import { controllerOf } from "./picture.ts";
+import type { RolloutConfig } from "./config/index.ts";
+import { controllerOf, type Picture } from "./picture.ts";
 import { workloadPodsOn } from "./pods.ts";
-import type { Run } from "./run.ts";
+import { zeroByDesign } from "./preflight/budget-state.ts";
 import { zoneOf } from "./target.ts";
 
 /** A node's place in the order, and why it stands there. */
@@ -12,13 +12,19 @@ export interface Place {
   why: string;
 }
 
+/** What the order is made from: the live run, or a plan's picture. */
+export interface OrderBy {
+  inventory: Pick<Picture, "podsOn" | "budgetsOf">;
+  config: RolloutConfig;
+}
+
 /**
  * The order of the drain: nodes with stateless pods first, then those with StatefulSet pods, those with an operator-run
  * primary last; within a tier zone by zone, then by name.
  */
-export function nodeOrder(run: Run, nodes: readonly Node[]): Place[] {
+export function nodeOrder(by: OrderBy, nodes: readonly Node[]): Place[] {
   return nodes
-    .map((node) => place(run, node))
+    .map((node) => place(by, node))
     .toSorted(
       (a, b) =>
         a.tier - b.tier ||
@@ -27,8 +33,7 @@ export function nodeOrder(run: Run, nodes: readonly Node[]): Place[] {
     );
 }
 
-function place(run: Run, node: Node): Place {
-  const { inventory, config } = run;
+function place({ inventory, config }: OrderBy, node: Node): Place {
   const pods = workloadPodsOn(inventory, node.metadata.name);
   const primary = pods.find((pod) =>
     inventory.budgetsOf(pod).some((budget) => zeroByDesign(budget, config.preflight.byDesign) !== undefined),
@@ -36,5 +41,5 @@ function place(run: Run, node: Node): Place {
   if (primary) return { node, tier: 2, why: `holds the operator-run primary ${primary.metadata.name}` };
   const stateful = pods.find((pod) => controllerOf(pod)?.kind === "StatefulSet");
   if (stateful) return { node, tier: 1, why: `holds StatefulSet pod ${stateful.metadata.name}` };
-  return { node, tier: 0, why: "stateless pods only" };
+  return { node, tier: 0, why: pods.length === 0 ? "holds no pod to move" : "stateless pods only" };
 }

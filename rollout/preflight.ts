@@ -1,6 +1,6 @@
 import { announce } from "./alert.ts";
 import { Blocked } from "./errors.ts";
-import { type Finding, nameOf, sentence } from "./finding.ts";
+import { count, type Finding, nameOf, sentence } from "./finding.ts";
 import type { Inventory } from "./inventory.ts";
 import { EVENT } from "./names.ts";
 import { findings } from "./preflight/findings.ts";
@@ -47,7 +47,8 @@ export async function passPreflight(
   };
   let now = await look();
   for (const finding of now.filter(({ severity }) => severity === "warning")) {
-    log.warning("preflight", `pre-flight warns: ${sentence(finding)}`, { finding });
+    // the program has shown them on the pool's Handover (components/plan.ts): said once on the terminal, kept in the run log
+    log.info("finding", `pre-flight warns: ${sentence(finding)}`, { finding });
   }
   const check = async (): Promise<Finding[] | undefined> => {
     now = await look();
@@ -91,7 +92,8 @@ export async function passPreflight(
     },
     check,
   );
-  log.info("preflight", `pre-flight of pool ${job.target.pool} passed`, { warnings: passed.length });
+  const warned = passed.length === 0 ? "" : ` with ${count(passed.length, "warning")}`;
+  log.info("preflight", `pre-flight of pool ${job.target.pool} passed${warned}`, { warnings: passed.length });
   return passed;
 }
 

@@ -66,8 +66,9 @@ async function diff(olds: Stored, news: Stored): Promise<DiffResult> {
     const why = await workLeft(cluster, news.target);
     return { changes: why !== undefined, replaces: [] };
   } catch (error) {
+    // the program has warned already, once for all pools (components/plan.ts); an `up` says it again as an error
     const message = `the cluster could not be asked whether anything is left to move, so an update is planned: ${explain(error)}`;
-    log({ time: new Date().toISOString(), level: "warning", event: "preflight", message });
+    log({ time: new Date().toISOString(), level: "info", event: "finding", message });
     return { changes: true, replaces: [] };
   }
 }

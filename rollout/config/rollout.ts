@@ -29,6 +29,8 @@ const preflight = z.strictObject({
   exceptions: z
     .array(z.strictObject({ ...namespaced, reason: nonEmpty("why this is acceptable"), until }))
     .default([]),
+  /** Show findings and plan in `pulumi preview` and `up`. false where no preview may read the cluster. Default: true. */
+  plan: flag().default(true),
 });
 
 const drain = z.strictObject({
@@ -80,6 +82,8 @@ export const rolloutSchema = z.strictObject({
   lease: lease.prefault({}),
   /** A handover that takes longer ends at a safe point, resumable by the next `up`. Seconds; default: no limit. */
   maxDurationSeconds: seconds(60).optional(),
+  /** When the CI job that runs `pulumi up` is ended from outside; the plan warns if it would not be enough. Seconds; default 21600, GitHub's own limit. */
+  jobTimeoutSeconds: seconds(60).default(DEFAULTS.jobTimeoutSeconds),
   /** Reserved: where alerts go. Must be empty for now; alerts go to the terminal, Kubernetes Events and the run log. */
   alerts: z.strictObject({}).prefault({}),
   /** Reserved: must be empty for now. */

@@ -13,6 +13,7 @@ export const RULES = {
   "empty-dir": "block",
   "pod-excluded": "warning",
   "node-not-ready": "warning",
+  "too-long": "warning",
 } as const satisfies Record<string, "block" | "warning">;
 export type RuleName = keyof typeof RULES;
 
