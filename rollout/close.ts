@@ -84,15 +84,18 @@ const claimOf = (run: Run, role: Role): { pool: string; role: Role; generation: 
   generation: run.target.generation,
 });
 
-/** Design section 4, step 5: blue launches nothing any more and takes no new pods. */
-export async function closeBlue(run: Run): Promise<void> {
-  const blue = blueNodes(run);
+/**
+ * Design section 4, step 5: blue launches nothing any more and takes no new pods.
+ * @returns UIDs of the nodes that were there; see closeLate for those that were still booting.
+ */
+export async function closeBlue(run: Run): Promise<Set<string>> {
   const groups = (await poolGroups(run)).blue;
   await recordGroups(run, groups);
   for (const group of groups) {
     mayAct(run);
     await freeze(run.cloud, group, "blue", run);
   }
+  const blue = blueNodes(run); // listed when nothing is launched any more: freezing takes minutes
   for (const node of blue) await mark(run, node, "blue", ["taint", "keep"], "NoSchedule");
   await markLater(run);
   run.log.info(
@@ -103,6 +106,25 @@ export async function closeBlue(run: Run): Promise<void> {
       groups: groups.map(({ name }) => name),
     },
   );
+  return new Set(blue.map(({ metadata }) => metadata.uid));
+}
+
+/**
+ * Nodes whose instance was launched before the freeze and that joined after it: they are open, and pods on the move would go there.
+ * Closes them like the others.
+ * @param closed UIDs of the nodes that are closed; grows.
+ */
+export async function closeLate(run: Run, closed: Set<string>): Promise<void> {
+  for (const node of blueNodes(run).filter(({ metadata }) => !closed.has(metadata.uid))) {
+    await mark(run, node, "blue", ["taint", "keep"], "NoSchedule");
+    closed.add(node.metadata.uid);
+    await announce(run, {
+      event: "close",
+      reason: EVENT.draining,
+      object: { kind: "Node", name: node.metadata.name, uid: node.metadata.uid },
+      message: `Node ${node.metadata.name} of pool ${run.target.pool} joined after blue was closed: it takes no new pods, and is drained like the others.`,
+    });
+  }
 }
 
 /** Written before the first of them is touched: see RunRecord.groups. */

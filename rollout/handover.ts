@@ -1,5 +1,5 @@
 import { announce } from "./alert.ts";
-import { blueNodes, closeBlue, reopen } from "./close.ts";
+import { blueNodes, closeBlue, closeLate, reopen } from "./close.ts";
 import { Drainer } from "./drain.ts";
 import { Abandoned, Breach, Hold, Interrupted, messageOf, Paused } from "./errors.ts";
 import { hold, interrupt, pause, rollback } from "./failure.ts";
@@ -9,7 +9,7 @@ import { healthWindow } from "./health.ts";
 import { Inventory } from "./inventory.ts";
 import { takeLease } from "./lease.ts";
 import { EVENT, runStateName, STATE_NAMESPACE } from "./names.ts";
-import { nodeOrder } from "./order.ts";
+import { nodeOrder, type Place } from "./order.ts";
 import { isCordonedByUs } from "./ownership.ts";
 import { workloadPodsOn } from "./pods.ts";
 import { passPreflight } from "./preflight.ts";
@@ -84,8 +84,7 @@ async function steps(run: Run): Promise<Outcome> {
   if (blueNodes(run).length > 0) {
     await protectGreen(run);
     await recordBaseline(run);
-    await closeBlue(run);
-    await moveAll(run);
+    await moveAll(run, await closeBlue(run));
   } else {
     await closeBlue(run); // groups of other generations may be there without a node: they must not launch one
   }
@@ -105,33 +104,25 @@ async function recordBaseline(run: Run): Promise<void> {
   await state.save({ phase: "moving", missingBefore });
 }
 
-async function moveAll(run: Run): Promise<void> {
-  const { log, state, config } = run;
+/**
+ * Empties blue, round by round: nodes that were still booting when blue was closed join later, and make another round.
+ * @param closed UIDs of the nodes that are closed; grows.
+ */
+async function moveAll(run: Run, closed: Set<string>): Promise<void> {
   const drainer = new Drainer(run);
   for (const { metadata } of blueNodes(run))
     if (isFinished(run, metadata.name)) await judge(run, drainer, metadata.name);
-  const order = nodeOrder(
-    run,
-    blueNodes(run).filter((node) => !isFinished(run, node.metadata.name)),
-  );
-  const total = blueNodes(run).length;
-  log.info(
-    "order",
-    `${order.length} of ${total} nodes to drain: ${order.map(({ node }) => node.metadata.name).join(", ") || "none"}`,
-    {
-      order: order.map(({ node, why }) => ({ node: node.metadata.name, why })),
-    },
-  );
-  const windows = config.health.windowSeconds > 0;
-  for (const { node } of order) {
-    const name = node.metadata.name;
-    stopAtLimit(run, total);
-    await drainer.begin(node);
-    await move(run, drainer, () => (windows ? drainer.isDrained(name) : drainer.isMoved(name)));
-    await judge(run, drainer, name);
+  const begun = new Set<string>();
+  for (let round = 1; ; round++) {
+    const order = nodeOrder(
+      run,
+      blueNodes(run).filter(({ metadata }) => !begun.has(metadata.name) && !isFinished(run, metadata.name)),
+    );
+    if (order.length === 0 && round > 1) break;
+    await moveNodes(run, drainer, closed, order);
+    for (const { node } of order) begun.add(node.metadata.name);
   }
-  await move(run, drainer, () => drainer.allDrained());
-  const excluded = order.flatMap(({ node }) => drainer.excludedOn(node.metadata.name));
+  const excluded = [...begun].flatMap((name) => drainer.excludedOn(name));
   if (excluded.length > 0) {
     throw new Hold(
       `${excluded.length} pods that rollout.drain.podSelector leaves out are still on blue (${excluded
@@ -140,7 +131,30 @@ async function moveAll(run: Run): Promise<void> {
         .join(", ")}). ` + `To go on: move them yourself, then run \`pulumi up\` again.`,
     );
   }
-  log.info("order", `all ${total} blue nodes are drained`, { nodes: Object.keys(state.record.nodes) });
+  run.log.info("order", `all ${blueNodes(run).length} blue nodes are drained`, {
+    nodes: Object.keys(run.state.record.nodes),
+  });
+}
+
+/** One round: these nodes one after the other, to the end of the last one. */
+async function moveNodes(run: Run, drainer: Drainer, closed: Set<string>, order: Place[]): Promise<void> {
+  const total = blueNodes(run).length;
+  run.log.info(
+    "order",
+    `${order.length} of ${total} nodes to drain: ${order.map(({ node }) => node.metadata.name).join(", ") || "none"}`,
+    {
+      order: order.map(({ node, why }) => ({ node: node.metadata.name, why })),
+    },
+  );
+  const windows = run.config.health.windowSeconds > 0;
+  for (const { node } of order) {
+    const name = node.metadata.name;
+    stopAtLimit(run, total);
+    await drainer.begin(node);
+    await move(run, drainer, closed, () => (windows ? drainer.isDrained(name) : drainer.isMoved(name)));
+    await judge(run, drainer, name);
+  }
+  await move(run, drainer, closed, () => drainer.allDrained());
 }
 
 /** The health window after a node. Its verdict is recorded: a node without one, since the run was killed, is watched by the next run. */
@@ -162,7 +176,7 @@ function isFinished(run: Run, name: string): boolean {
 }
 
 /** Drain passes, one after each change of the cluster, until `done`; the drain's own deadlines end it otherwise. */
-async function move(run: Run, drainer: Drainer, done: () => boolean): Promise<void> {
+async function move(run: Run, drainer: Drainer, closed: Set<string>, done: () => boolean): Promise<void> {
   const relief = new Relief(run);
   await until(
     {
@@ -174,6 +188,7 @@ async function move(run: Run, drainer: Drainer, done: () => boolean): Promise<vo
     },
     async () => {
       mayAct(run);
+      await closeLate(run, closed);
       await drainer.pass();
       await relief.look();
       return done() ? true : undefined;
