@@ -175,6 +175,9 @@ export class Drainer {
     if (mover.evictedAt !== undefined || mover.goneAt !== undefined) return false;
     const now = run.clock.now();
     const budgets = run.inventory.budgetsOf(mover.pod);
+    // so does a budget that has just let a pod go which is none of ours: the disruption controller has not counted it yet
+    if (budgets.some(({ status }) => Object.keys(status?.disruptedPods ?? {}).length > 0))
+      mover.waitingSince = now;
     const room = Math.min(...budgets.map(({ status }) => status?.disruptionsAllowed ?? 0)); // Infinity without a budget
     const soon = mover.refusal !== undefined && room > 0 && now >= mover.askedAt + RETRY_ROOM_SECONDS * 1000;
     if (now < mover.nextAt && !soon) return false;
@@ -209,6 +212,7 @@ export class Drainer {
       mover.evictedAt = now;
       mover.refusal = undefined;
       this.evicted.add(uid);
+      this.nextInTurn(mover.pod, now);
       run.log.info("evict", `evicted ${podName(mover.pod)} from ${mover.pod.spec?.nodeName}`, {
         pod: podName(mover.pod),
         uid,
@@ -218,6 +222,23 @@ export class Drainer {
       return;
     }
     this.refused(mover, result, now);
+  }
+
+  /**
+   * The budget has let this pod go, so it moves on: whoever waits behind it begins to wait anew. `budgetTimeoutSeconds` is for a budget
+   * that stands still, not for many pods of one budget.
+   */
+  private nextInTurn(pod: Pod, now: number): void {
+    const { inventory } = this.run;
+    const budgets = inventory.budgetsOf(pod);
+    if (budgets.length === 0) return;
+    for (const { movers } of this.nodes.values()) {
+      for (const mover of movers.values()) {
+        if (mover.evictedAt !== undefined) continue;
+        if (inventory.budgetsOf(mover.pod).some((budget) => budgets.includes(budget)))
+          mover.waitingSince = now;
+      }
+    }
   }
 
   private refused(mover: Mover, result: Refusal, now: number): void {

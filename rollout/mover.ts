@@ -6,7 +6,7 @@ import type { Workload } from "./whole.ts";
 export interface Mover {
   pod: Pod;
   workload: Workload | undefined;
-  /** First seen on the node: since then it has been waiting for its turn. */
+  /** Since when it has been waiting for its turn: since it was first seen on the node, or since its budget last let another pod go. */
   waitingSince: number;
   askedAt: number;
   nextAt: number;

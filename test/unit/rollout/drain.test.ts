@@ -22,6 +22,34 @@ describe("the time that a drain may take", () => {
     assert.ok((end ?? 0) - (start ?? 0) > 8000, "the first node took longer than one pod may");
   });
 
+  it("budgetTimeoutSeconds is for a budget that stands still: many pods behind one budget may take longer", async () => {
+    const on = await world({ seed: SEED })
+      .pool("workers", { ...BLUE, perZone: 1 })
+      .settled();
+    const slow = { replicas: 12, startSeconds: 15, budget: { maxUnavailable: 1 } };
+    await on.deployment("web", slow).settled();
+    await on.pool("workers", { ...GREEN, perZone: 1 }).settled();
+    const run = await runHandover(on, "only", { rollout: { drain: { budgetTimeoutSeconds: 40 } } });
+    assert.ok(run.outcome, story(on, run));
+  });
+
+  it("a budget that stands still ends in a hold at budgetTimeoutSeconds", async () => {
+    const on = await blueOf();
+    await on.deployment("web", { replicas: 6, budget: { maxUnavailable: 1 } }).settled();
+    await on.pool("workers", { ...GREEN, perZone: 1 }).settled();
+    const run = await runHandover(on, "only", {
+      rollout: { drain: { budgetTimeoutSeconds: 40, podTimeoutSeconds: 600 } },
+      onLine: ({ event }) => {
+        if (event === "evict") on.behave("ReplicaSet", "web", { readyOn: () => false });
+      },
+    });
+    const evicted = run.log.findLast(({ event }) => event === "evict");
+    const held = run.log.find(({ event }) => event === "hold");
+    assert.match(run.error?.message ?? "", /could not be evicted within 40 s/);
+    const waited = Date.parse(held?.time ?? "") - Date.parse(evicted?.time ?? "");
+    assert.ok(waited >= 40_000 && waited < 130_000, `held ${waited} ms after the last eviction`);
+  });
+
   it("a volume has a deadline of its own, and the pod's begins when the volume is there", async () => {
     const on = await blueOf({ detachSeconds: 300 });
     await on.statefulSet("kafka", { replicas: 3, budget: { minAvailable: 2 } }).settled();
