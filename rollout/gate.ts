@@ -6,14 +6,15 @@ import { isCordonedByUs, ownershipOf } from "./ownership.ts";
 import { passPreflight } from "./preflight.ts";
 import { readRecord } from "./run-state.ts";
 import type { Job } from "./run.ts";
-import { isBlue, type Target, zoneOf } from "./target.ts";
+import { sizesOfGreen } from "./sizes.ts";
+import { isBlue, type Target } from "./target.ts";
 import type { Cluster } from "./cluster/cluster.ts";
 import type { Node } from "./cluster/types.ts";
 import { Refused } from "./errors.ts";
 
 /** What the Gate found out before anything costs money. */
 export interface GateResult {
-  /** Live blue nodes by zone: green's size where an autoscaler owns it. */
+  /** Nodes by zone, from live blue: green's size where an autoscaler owns it. */
   sizes: Record<string, number>;
   warnings: Finding[];
 }
@@ -35,12 +36,8 @@ export async function gate(job: Job): Promise<GateResult> {
   try {
     const found = await passPreflight(job, inventory, unfinished);
     const nodes = inventory.all("Node").filter((node) => isBlue(target, node));
-    const zones = Map.groupBy(nodes, zoneOf);
     return {
-      sizes: Object.fromEntries([...zones].map(([zone, list]) => [zone, list.length]).toSorted()) as Record<
-        string,
-        number
-      >,
+      sizes: sizesOfGreen(nodes, record !== undefined && record.phase !== "succeeded"),
       warnings: found.filter(({ severity }) => severity === "warning"),
     };
   } finally {
