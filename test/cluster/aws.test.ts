@@ -228,6 +228,53 @@ describe("AWS", function () {
     assert.deepEqual(await cloud.imagesOf([]), new Map());
   });
 
+  it("finds the groups of closed pools by their tag, and groups of others by their nodes' labels", async () => {
+    const [managed, own] = [await one("eks-managed", "other"), await one("self-managed", "own-pinned")];
+    const tag = "role=blue min=0 max=4 suspended=none";
+    for (const group of [managed, own]) await cloud.setOwnership(group, tag);
+    assert.deepEqual(
+      (await cloud.closedGroups()).map(({ name, ownership }) => [name, ownership]),
+      [managed, own].map(({ name }) => [name, tag]),
+    );
+    for (const group of [managed, own]) await cloud.setOwnership(group, undefined);
+    assert.deepEqual(await cloud.closedGroups(), []);
+
+    const scalingConfig = { minSize: 0, maxSize: 1, desiredSize: 0 };
+    const { roleArn: nodeRole } = WORLD;
+    const labels = { team: "shop" };
+    await eks.send(
+      new CreateNodegroupCommand({
+        clusterName,
+        nodegroupName: "theirs",
+        nodeRole,
+        subnets: [subnetA],
+        scalingConfig,
+        labels,
+      }),
+    );
+    for (const cluster of [clusterName, "another"]) {
+      const tags = {
+        "k8s.io/cluster-autoscaler/node-template/label/team": "shop",
+        [`kubernetes.io/cluster/${cluster}`]: "owned",
+      };
+      await autoScaling.send(
+        new CreateAutoScalingGroupCommand({
+          AutoScalingGroupName: `theirs-of-${cluster}`,
+          MinSize: 0,
+          MaxSize: 1,
+          VPCZoneIdentifier: subnetA,
+          LaunchTemplate: { LaunchTemplateName: "good", Version: "1" },
+          Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value, PropagateAtLaunch: true })),
+        }),
+      );
+    }
+    assert.deepEqual(
+      (await cloud.groupsWithLabels(labels)).map(({ kind, name }) => `${kind} ${name}`),
+      ["eks-managed theirs", `self-managed theirs-of-${clusterName}`],
+    );
+    assert.deepEqual(await cloud.groupsWithLabels({ team: "others" }), []);
+  });
+
   it("tells the health of targets", async () => {
     const own = await one("self-managed", "own-pinned");
     const health = (await cloud.targetHealth([targetGroup])).get(targetGroup);
