@@ -217,6 +217,7 @@ export interface PodDisruptionBudget extends KubeObject {
     expectedPods?: number;
     observedGeneration?: number;
     disruptedPods?: Record<string, string>;
+    conditions?: Condition[];
   };
 }
 

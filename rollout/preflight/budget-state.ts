@@ -7,27 +7,105 @@ export interface NamespacedName {
 
 /** 0 allowed disruptions over pods that exist: an eviction would be refused now. */
 export const isSpent = ({ status }: PodDisruptionBudget): boolean =>
-  (status?.disruptionsAllowed ?? 0) === 0 && (status?.expectedPods ?? 0) > 0;
+  (status?.disruptionsAllowed ?? 0) <= 0 && (status?.expectedPods ?? 0) > 0;
 
 /**
- * Budgets that are zero on purpose: the operator moves the pod by itself once its node is cordoned.
- * CloudNativePG keeps `<cluster>-primary` at zero until a replica is promoted; Strimzi's drain cleaner asks for maxUnavailable 0.
+ * The disruption controller has not seen the budget as it stands. The Eviction API then refuses whatever the status says
+ * (k8s.io/kubernetes pkg/registry/core/pod/storage/eviction.go, checkAndDecrement).
  */
+export const isStale = ({ metadata, status }: PodDisruptionBudget): boolean =>
+  status === undefined || (status.observedGeneration ?? 0) < (metadata.generation ?? 0);
+
+/** An operator that keeps a budget at zero on purpose, and moves the pod by itself. */
+export interface ZeroByDesign {
+  /** What the operator does, for the message. */
+  why: string;
+  /** The pod is the primary of a cluster: its node is drained last. */
+  primary: boolean;
+  /** The operator needs another Ready instance of the same cluster to do so: pods with this label and the same value. */
+  needsReplica?: string;
+}
+
+/**
+ * Budgets that are zero on purpose: the operator moves the pod by itself once its node is cordoned. Read in the operators' sources;
+ * a name alone proves nothing, so each is told by labels that only its operator sets.
+ */
+export function operatorRun(budget: PodDisruptionBudget): ZeroByDesign | undefined {
+  const { name, labels = {}, ownerReferences = [] } = budget.metadata;
+  const { minAvailable, maxUnavailable, selector } = budget.spec ?? {};
+  const selects = selector?.matchLabels ?? {};
+  // pkg/specs/poddisruptionbudget.go of CloudNativePG; EDB's product is the same operator under its own name
+  for (const cluster of ["cnpg.io/cluster", "k8s.enterprisedb.io/cluster"]) {
+    const ofCluster = labels[cluster] !== undefined || selects[cluster] !== undefined;
+    if (ofCluster && name.endsWith("-primary")) {
+      return {
+        why: "CloudNativePG switches the primary over by itself",
+        primary: true,
+        needsReplica: cluster,
+      };
+    }
+  }
+  // PodDisruptionBudgetUtils.java of Strimzi: maxUnavailable 0 in its template becomes minAvailable = all of a StrimziPodSet
+  const all = Math.max(1, budget.status?.expectedPods ?? 0);
+  const zero =
+    isZero(maxUnavailable) ||
+    (typeof minAvailable === "number" && minAvailable >= all) ||
+    minAvailable === "100%";
+  if (zero && labels["strimzi.io/cluster"] !== undefined) {
+    return { why: "Strimzi's drain cleaner rolls the pod by itself", primary: true };
+  }
+  // pkg/cluster/k8sres.go and pkg/controller/node.go of Zalando's postgres-operator: it moves the master off a cordoned node
+  if (selects["application"] === "spilo" && selects["spilo-role"] === "master") {
+    return {
+      why: "Zalando's postgres-operator moves the master off a cordoned node by itself",
+      primary: true,
+    };
+  }
+  // controller/instance_manager_controller.go of Longhorn: taken away once the cordoned node's volumes are detached or safe elsewhere
+  if (selects["longhorn.io/component"] === "instance-manager") {
+    return {
+      why: "Longhorn removes it once the volumes of the cordoned node are safe elsewhere",
+      primary: false,
+    };
+  }
+  // virt-controller's disruption budgets of KubeVirt: an eviction starts a live migration
+  if (
+    selects["kubevirt.io/created-by"] !== undefined &&
+    ownerReferences.some(({ kind }) => kind === "VirtualMachineInstance")
+  ) {
+    return { why: "KubeVirt migrates the virtual machine when its pod is asked to leave", primary: false };
+  }
+  return undefined;
+}
+
+/** Why a budget is zero on purpose and its pod is to be moved last: its operator's way with a primary, or declared in the config. */
 export function zeroByDesign(
   budget: PodDisruptionBudget,
   declared: readonly NamespacedName[],
 ): string | undefined {
-  const { name, namespace, labels = {} } = budget.metadata;
-  if (declared.some((it) => it.namespace === namespace && it.name === name))
-    return "declared in rollout.preflight.byDesign";
-  if (labels["cnpg.io/cluster"] !== undefined && name.endsWith("-primary"))
-    return "CloudNativePG switches the primary over by itself";
-  if (labels["strimzi.io/cluster"] !== undefined && String(budget.spec?.maxUnavailable) === "0")
-    return "Strimzi's drain cleaner rolls the pod by itself";
-  return undefined;
+  if (isDeclared(budget, declared)) return DECLARED;
+  const operator = operatorRun(budget);
+  return operator?.primary === true ? operator.why : undefined;
 }
+
+export const DECLARED = "declared in rollout.preflight.byDesign";
+
+export const isDeclared = (
+  { metadata: { name, namespace } }: PodDisruptionBudget,
+  declared: readonly NamespacedName[],
+): boolean => declared.some((it) => it.namespace === namespace && it.name === name);
+
+/** 0 or 0 %: no rounding ever makes it more. */
+export const isZero = (limit: number | string | undefined): boolean =>
+  limit === 0 || (typeof limit === "string" && /^0+%$/.test(limit));
 
 /** `needs 2 healthy and has 2 of 3` */
 export function standing({ status }: PodDisruptionBudget): string {
   return `needs ${status?.desiredHealthy ?? 0} healthy and has ${status?.currentHealthy ?? 0} of ${status?.expectedPods ?? 0}`;
 }
+
+/** `minAvailable 2`, `maxUnavailable 25%` */
+export const limitOf = ({ spec }: PodDisruptionBudget): string =>
+  spec?.minAvailable !== undefined
+    ? `minAvailable ${spec.minAvailable}`
+    : `maxUnavailable ${spec?.maxUnavailable ?? "unset"}`;

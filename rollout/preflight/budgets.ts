@@ -1,7 +1,22 @@
-import type { PodDisruptionBudget } from "../cluster/types.ts";
+import type { Pod, PodDisruptionBudget } from "../cluster/types.ts";
 import type { Finding } from "../finding.ts";
+import type { Picture } from "../picture.ts";
+import { isWorkload } from "../pods.ts";
 import type { RunRecord } from "../run-state.ts";
-import { isSpent, type NamespacedName, standing, zeroByDesign } from "./budget-state.ts";
+import {
+  DECLARED,
+  isDeclared,
+  isSpent,
+  isStale,
+  type NamespacedName,
+  operatorRun,
+  standing,
+} from "./budget-state.ts";
+import { budgetOverlaps, budgetSelectsNothing } from "./budget-warnings.ts";
+import { caseOf, selectedPods } from "./causes/case.ts";
+import { causeOf } from "./causes/cause.ts";
+import { Namespaces } from "./causes/owners.ts";
+import { loneInstance, uncounted } from "./causes/spec.ts";
 import type { Scene } from "./question.ts";
 import { finding, refOf } from "./rules.ts";
 
@@ -10,13 +25,17 @@ export function budgets(scene: Scene): Finding[] {
   const { picture, config, now, moving, resumed } = scene;
   const concerned =
     config.preflight.scope === "pool" ? new Set(moving.flatMap((pod) => picture.budgetsOf(pod))) : undefined;
-  return picture.all("PodDisruptionBudget").flatMap((budget) => {
+  const lists = new Namespaces(picture);
+  const found = picture.all("PodDisruptionBudget").flatMap((budget) => {
     if (concerned && !concerned.has(budget)) return [];
-    const finding = judgeBudget(budget, config.preflight, now);
+    const finding =
+      judgeBudget(picture, lists, budget, config.preflight, now) ??
+      budgetSelectsNothing(picture, lists, budget);
     if (finding === undefined) return [];
     const ours = finding.severity === "block" && resumed !== undefined && isOurDoing(scene, budget, resumed);
     return [ours ? { ...finding, severity: "wait" as const } : finding];
   });
+  return concerned ? found : [...found, ...budgetOverlaps(scene)];
 }
 
 /** A budget is short because of pods that the interrupted run had in hand. */
@@ -37,24 +56,34 @@ export interface BudgetRules {
   exceptions: readonly (NamespacedName & { reason: string; until: string })[];
 }
 
-/** The finding about one budget: none while it has room. Root causes are worked out from the budget's own numbers. */
+/** The finding about one budget: its root cause if it would refuse an eviction, none while it has room. */
 export function judgeBudget(
+  picture: Picture,
+  lists: Namespaces,
   budget: PodDisruptionBudget,
   rules: BudgetRules,
   now: number,
 ): Finding | undefined {
-  if (!isSpent(budget)) return undefined;
-  const { name, namespace } = budget.metadata;
+  if (hasRoom(budget)) return undefined;
+  const selected = selectedPods(picture, budget);
+  if (!refuses(budget, selected)) return undefined;
   const object = refOf("PodDisruptionBudget", budget);
-  const reason = zeroByDesign(budget, rules.byDesign);
-  if (reason !== undefined) {
+  const given = caseOf(picture, lists, budget, selected, now);
+  const byDesign = isDeclared(budget, rules.byDesign)
+    ? DECLARED
+    : isFault(budget, given.ill) || loneInstance(given) !== undefined
+      ? undefined
+      : operatorRun(budget)?.why;
+  if (byDesign !== undefined) {
     return finding(
       "budget-by-design",
       object,
-      `it allows 0 disruptions by design (${reason}); ${standing(budget)}`,
+      `it allows 0 disruptions by design (${byDesign}); ${standing(budget)}`,
       "nothing: its node is drained late, with patience for the switch-over",
     );
   }
+  const { rule, why, fix } = causeOf(given);
+  const { name, namespace } = budget.metadata;
   const accepted = rules.exceptions.find(
     (it) => it.namespace === namespace && it.name === name && now < endOf(it.until),
   );
@@ -62,46 +91,30 @@ export function judgeBudget(
     return finding(
       "budget-excepted",
       object,
-      `${cause(budget).why}; accepted until ${accepted.until}: ${accepted.reason}`,
-      "nothing until then; its own pods are still moved only as far as it allows",
+      `${why}; accepted until ${accepted.until}: ${accepted.reason}`,
+      `nothing until then; its own pods are still moved only as far as it allows (to be rid of it: ${fix})`,
     );
   }
-  const { why, fix } = cause(budget);
-  return finding("budget-spent", object, why, fix);
+  return finding(rule, object, why, fix);
 }
+
+/** Up to date, and it allows a disruption: the common case, decided without a look at any pod. */
+const hasRoom = (budget: PodDisruptionBudget): boolean =>
+  !isStale(budget) && (budget.status?.disruptionsAllowed ?? 0) > 0;
+
+/** An eviction of one of its pods would be refused now. Pods that no drain evicts are asked nothing. */
+function refuses(budget: PodDisruptionBudget, selected: readonly Pod[]): boolean {
+  const pods = selected.filter(isWorkload);
+  if (isStale(budget)) return pods.length > 0 || (selected.length === 0 && isSpent(budget));
+  if (isSpent(budget)) return pods.length > 0 || selected.length === 0;
+  return uncounted(budget, pods).length > 0;
+}
+
+/** Operators keep zero over healthy pods; one that is not is no part of the design. */
+const isFault = (budget: PodDisruptionBudget, ill: readonly Pod[]): boolean =>
+  isStale(budget) ||
+  ill.length > 0 ||
+  (budget.status?.currentHealthy ?? 0) < (budget.status?.desiredHealthy ?? 0);
 
 /** A day ends at its midnight, UTC; an instant is itself. */
 const endOf = (until: string): number => Date.parse(until) + (until.length === 10 ? 24 * 3600 * 1000 : 0);
-
-function cause(budget: PodDisruptionBudget): { why: string; fix: string } {
-  const {
-    desiredHealthy = 0,
-    currentHealthy = 0,
-    expectedPods = 0,
-    observedGeneration = 0,
-  } = budget.status ?? {};
-  const numbers = `it allows 0 disruptions: ${standing(budget)}`;
-  const where = `-n ${budget.metadata.namespace}`;
-  if (observedGeneration < (budget.metadata.generation ?? 0)) {
-    return {
-      why: `its status is older than its spec, so nobody knows what it allows`,
-      fix: "wait; if this lasts, look at kube-controller-manager's disruption controller",
-    };
-  }
-  if (currentHealthy >= expectedPods && desiredHealthy >= expectedPods) {
-    return {
-      why: `${numbers}; all pods are healthy, so it can never allow one (${rule(budget)})`,
-      fix: `leave it room: \`kubectl ${where} edit pdb ${budget.metadata.name}\` (maxUnavailable: 1), or add replicas`,
-    };
-  }
-  return {
-    why: `${numbers}; ${expectedPods - currentHealthy} of its pods ${expectedPods - currentHealthy === 1 ? "is" : "are"} not healthy (${rule(budget)})`,
-    fix: `make the pods healthy: \`kubectl ${where} get pods\` and \`kubectl ${where} describe pdb ${budget.metadata.name}\``,
-  };
-}
-
-function rule({ spec }: PodDisruptionBudget): string {
-  return spec?.minAvailable !== undefined
-    ? `minAvailable ${spec.minAvailable}`
-    : `maxUnavailable ${spec?.maxUnavailable ?? "unset"}`;
-}

@@ -1,12 +1,9 @@
 import assert from "node:assert/strict";
-import { isSpent, zeroByDesign } from "../../../rollout/preflight/budget-state.ts";
-import { judgeBudget } from "../../../rollout/preflight/budgets.ts";
-import type { PodDisruptionBudget } from "../../../rollout/cluster/types.ts";
 import { readOwnership, writeOwnership } from "../../../rollout/freeze.ts";
 import { rollingChanges, sizeAfter } from "../../../rollout/guards.ts";
 import { judgePod } from "../../../rollout/pods.ts";
 import { matches, parseSelector } from "../../../rollout/selectors.ts";
-import { budget, pod } from "./builders.ts";
+import { pod } from "./builders.ts";
 
 describe("label selectors", () => {
   const table: [string, Record<string, string>, boolean][] = [
@@ -77,61 +74,6 @@ describe("what a drain does with a pod", () => {
   for (const [what, it_, given, expected] of table) {
     it(`${what}: ${expected}`, () => assert.equal(judgePod(it_, given).action, expected));
   }
-});
-
-describe("budgets in pre-flight", () => {
-  const none = { byDesign: [], exceptions: [] };
-  const status = (change: object): Partial<PodDisruptionBudget> => ({
-    status: { ...budget("x").status, ...change },
-  });
-  it("has nothing to say about a budget with room, or over no pods", () => {
-    assert.equal(judgeBudget(budget("web", status({ disruptionsAllowed: 1 })), none, 0), undefined);
-    assert.equal(judgeBudget(budget("web", status({ expectedPods: 0 })), none, 0), undefined);
-    assert.equal(isSpent(budget("web")), true);
-  });
-  it("blocks on a spent budget and names namespace, name, numbers and the next step", () => {
-    const finding = judgeBudget(budget("web"), none, 0);
-    assert.equal(finding?.severity, "block");
-    assert.deepEqual(
-      { namespace: finding.object.namespace, name: finding.object.name },
-      { namespace: "shop", name: "web" },
-    );
-    assert.match(
-      finding.why,
-      /0 disruptions: needs 2 healthy and has 2 of 3; 1 of its pods is not healthy \(minAvailable 2\)/,
-    );
-    assert.match(finding.fix, /kubectl -n shop get pods/);
-  });
-  it("tells a budget that can never allow one from one whose pods are ill", () => {
-    const never = judgeBudget(
-      budget("web", { ...status({ currentHealthy: 3, desiredHealthy: 3 }) }),
-      none,
-      0,
-    );
-    assert.match(never?.why ?? "", /all pods are healthy, so it can never allow one/);
-    assert.match(never?.fix ?? "", /maxUnavailable: 1/);
-  });
-  it("tells a stale status", () => {
-    const stale = judgeBudget(budget("web", { ...status({ observedGeneration: 0 }) }), none, 0);
-    assert.match(stale?.why ?? "", /status is older than its spec/);
-  });
-  it("warns about zeros by design", () => {
-    const primary = budget("db-primary", { labels: { "cnpg.io/cluster": "db" } });
-    assert.equal(judgeBudget(primary, none, 0)?.severity, "warning");
-    assert.equal(
-      judgeBudget(budget("web"), { ...none, byDesign: [{ namespace: "shop", name: "web" }] }, 0)?.severity,
-      "warning",
-    );
-    assert.equal(zeroByDesign(budget("db-primary"), []), undefined); // the name alone proves nothing
-  });
-  it("accepts an exception until its day is over", () => {
-    const rules = {
-      ...none,
-      exceptions: [{ namespace: "shop", name: "web", reason: "frozen for the audit", until: "2026-12-01" }],
-    };
-    assert.equal(judgeBudget(budget("web"), rules, Date.parse("2026-12-01T23:59:59Z"))?.severity, "warning");
-    assert.equal(judgeBudget(budget("web"), rules, Date.parse("2026-12-02T00:00:01Z"))?.severity, "block");
-  });
 });
 
 describe("the ownership tag of a group", () => {
