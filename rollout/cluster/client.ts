@@ -3,6 +3,7 @@ import { ApiError, type Cluster, type Selection } from "./cluster.ts";
 import { classifyEviction } from "./eviction.ts";
 import { list } from "./list.ts";
 import { resourcePath, selectionQuery, typeOf } from "./paths.ts";
+import { slimmer } from "./slim.ts";
 import { refusal } from "./status.ts";
 import {
   Transport,
@@ -31,12 +32,12 @@ export function createCluster(kc: Credentials, options: TransportOptions): Clust
     },
     async list<K extends Kind>(kind: K, selection: Selection = {}) {
       const path = resourcePath(kind, selection.namespace);
-      const { items } = await list<Kinds[K]>(transport, path, selectionQuery(selection));
+      const { items } = await list<Kinds[K]>(transport, path, selectionQuery(selection), slimmer(kind));
       return items;
     },
     watch<K extends Kind>(kind: K, selection: Selection = {}) {
       const path = resourcePath(kind, selection.namespace);
-      return openCache<Kinds[K]>(transport, options.clock, path, selectionQuery(selection));
+      return openCache<Kinds[K]>(transport, options.clock, path, selectionQuery(selection), slimmer(kind));
     },
     create<K extends Kind>(kind: K, object: Parameters<Cluster["create"]>[1]) {
       const path = `${resourcePath(kind, object.metadata.namespace)}?${writing}`;

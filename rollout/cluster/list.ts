@@ -12,16 +12,21 @@ interface Page<T> {
   items: T[] | null;
 }
 
-/** All pages of a list, as of one moment. @param page objects a page. */
+/**
+ * All pages of a list, as of one moment.
+ * @param keep what to keep of each object, applied page by page
+ * @param page objects a page
+ */
 export async function list<T extends KubeObject>(
   transport: Transport,
   path: string,
   query: URLSearchParams,
+  keep: (item: T) => T = (item) => item,
   page = PAGE,
 ): Promise<{ items: T[]; resourceVersion: string }> {
   for (let restarts = 0; ; restarts++) {
     try {
-      return await pages<T>(transport, path, query, page);
+      return await pages<T>(transport, path, query, keep, page);
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 410) || restarts >= RESTARTS) throw error;
     }
@@ -32,6 +37,7 @@ async function pages<T extends KubeObject>(
   transport: Transport,
   path: string,
   selection: URLSearchParams,
+  keep: (item: T) => T,
   size: number,
 ): Promise<{ items: T[]; resourceVersion: string }> {
   const items: T[] = [];
@@ -39,7 +45,7 @@ async function pages<T extends KubeObject>(
   query.set("limit", String(size));
   for (;;) {
     const page = await transport.json<Page<T>>({ method: "GET", path: `${path}?${query.toString()}` });
-    for (const item of page.items ?? []) items.push(item);
+    for (const item of page.items ?? []) items.push(keep(item));
     const { resourceVersion = "", continue: next } = page.metadata;
     if (!next) return { items, resourceVersion };
     query.set("continue", next);

@@ -21,14 +21,19 @@ interface WatchEvent<T> {
   object: T | Status;
 }
 
-/** Opens a cache over one collection: lists, then watches until closed. @throws ApiError when the first list fails. */
+/**
+ * Opens a cache over one collection: lists, then watches until closed.
+ * @param keep what to keep of each object
+ * @throws ApiError when the first list fails
+ */
 export async function openCache<T extends KubeObject>(
   transport: Transport,
   clock: Clock,
   path: string,
   selection: URLSearchParams,
+  keep: (item: T) => T = (item) => item,
 ): Promise<WatchCache<T>> {
-  const cache = new Cache<T>(transport, clock, path, selection);
+  const cache = new Cache<T>(transport, clock, path, selection, keep);
   await cache.relist();
   void cache.run();
   return cache;
@@ -41,6 +46,7 @@ class Cache<T extends KubeObject> implements WatchCache<T> {
   private readonly clock: Clock;
   private readonly path: string;
   private readonly selection: URLSearchParams;
+  private readonly keep: (item: T) => T;
   private readonly closed = new AbortController();
   private readonly listeners = new Set<() => void>();
   private objects = new Map<string, T>();
@@ -48,7 +54,14 @@ class Cache<T extends KubeObject> implements WatchCache<T> {
   private resourceVersion = "";
   private heard = 0;
 
-  constructor(transport: Transport, clock: Clock, path: string, selection: URLSearchParams) {
+  constructor(
+    transport: Transport,
+    clock: Clock,
+    path: string,
+    selection: URLSearchParams,
+    keep: (item: T) => T,
+  ) {
+    this.keep = keep;
     this.transport = transport;
     this.clock = clock;
     this.path = path;
@@ -78,7 +91,7 @@ class Cache<T extends KubeObject> implements WatchCache<T> {
   }
 
   async relist(): Promise<void> {
-    const { items, resourceVersion } = await list<T>(this.transport, this.path, this.selection);
+    const { items, resourceVersion } = await list<T>(this.transport, this.path, this.selection, this.keep);
     if (this.closed.signal.aborted) return;
     this.objects = new Map(items.map((item) => [keyOf(item.metadata.name, item.metadata.namespace), item]));
     this.resourceVersion = resourceVersion;
@@ -144,7 +157,7 @@ class Cache<T extends KubeObject> implements WatchCache<T> {
     if (type === "BOOKMARK") return;
     const key = keyOf(it.metadata.name, it.metadata.namespace);
     if (type === "DELETED") this.objects.delete(key);
-    else this.objects.set(key, it);
+    else this.objects.set(key, this.keep(it));
     this.changed();
   }
 

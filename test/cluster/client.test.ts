@@ -156,7 +156,8 @@ describe("client of the API server", function () {
         clock: systemClock,
       });
       const query = new URLSearchParams({ labelSelector: "page=yes" });
-      const { items } = await list<ConfigMap>(transport, "/api/v1/namespaces/pages/configmaps", query, 3);
+      const path = "/api/v1/namespaces/pages/configmaps";
+      const { items } = await list<ConfigMap>(transport, path, query, undefined, 3);
       assert.deepEqual(items.map(({ metadata }) => metadata.name).sort(), names);
       const fieldSelector = "metadata.name=b";
       const found = await cluster.list("ConfigMap", { namespace: "pages", fieldSelector });
