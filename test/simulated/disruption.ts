@@ -1,4 +1,4 @@
-import type { Pod, PodDisruptionBudget } from "../../rollout/cluster/types.ts";
+import type { Kinds, Pod, PodDisruptionBudget } from "../../rollout/cluster/types.ts";
 import { hasReadyCondition } from "./eviction.ts";
 import { selectorMatches } from "./select.ts";
 import type { Store } from "./store.ts";
@@ -7,9 +7,20 @@ import type { Store } from "./store.ts";
 const DELETION_TIMEOUT_MS = 120_000;
 const NAME = "disruption-controller";
 
+/** Where the controller reads: the store of a simulation, or a fixed set of objects. */
+export interface Objects {
+  clock: { now(): number };
+  all(kind: "Pod"): Pod[];
+  get<K extends "ReplicaSet" | "StatefulSet">(
+    kind: K,
+    name: string,
+    namespace?: string,
+  ): Kinds[K] | undefined;
+}
+
 /** What a budget's status should say, from the objects as they are (pkg/controller/disruption of Kubernetes 1.34). */
 export function budgetStatus(
-  store: Store,
+  store: Objects,
   budget: PodDisruptionBudget,
 ): NonNullable<PodDisruptionBudget["status"]> {
   const now = store.clock.now();
@@ -38,7 +49,7 @@ export function budgetStatus(
 }
 
 /** Pods that the budget selects, finished ones included (they are never Ready). */
-export const podsOf = (store: Store, budget: PodDisruptionBudget): Pod[] =>
+export const podsOf = (store: Objects, budget: PodDisruptionBudget): Pod[] =>
   store
     .all("Pod")
     .filter(
@@ -48,7 +59,7 @@ export const podsOf = (store: Store, budget: PodDisruptionBudget): Pod[] =>
     );
 
 function expected(
-  store: Store,
+  store: Objects,
   { spec }: PodDisruptionBudget,
   pods: Pod[],
 ): { expectedPods: number; desiredHealthy: number } {
@@ -71,7 +82,7 @@ const scaled = (value: number | string, total: number): number =>
   typeof value === "number" ? value : Math.ceil((Number.parseInt(value, 10) * total) / 100);
 
 /** The replicas that the pods' controllers should have, each controller counted once; pods without one do not count. */
-function scaleOf(store: Store, pods: Pod[]): number {
+function scaleOf(store: Objects, pods: Pod[]): number {
   const scales = new Map<string, number>();
   for (const { metadata } of pods) {
     const owner = metadata.ownerReferences?.find(({ controller }) => controller);

@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Finding, nameOf, sentence } from "../../../rollout/finding.ts";
+import { findings } from "../../../rollout/preflight/findings.ts";
+import { RULES } from "../../../rollout/preflight/rules.ts";
+import { loadScenario, type Scenario } from "./scenario.ts";
+
+/** Another place for scenarios that are not in the library. */
+const own = process.env.SCENARIOS_DIR;
+const folder = (name: string): string =>
+  join(own ?? fileURLToPath(new URL("../../scenarios", import.meta.url)), name);
+const filesIn = (name: string): string[] =>
+  readdirSync(folder(name))
+    .filter((file) => file.endsWith(".yaml"))
+    .toSorted();
+
+const blocksOf = (found: Finding[]): Finding[] => found.filter(({ severity }) => severity !== "warning");
+const told = (found: Finding[]): string =>
+  found.length === 0 ? "nothing" : found.map((it) => `\n  ${it.rule}: ${sentence(it)}`).join("");
+
+const isExpected = ({ rule, object }: Finding, { expect }: Scenario): boolean =>
+  expect.some((it) => it.rule === rule && it.object === nameOf(object));
+
+/** Every expected finding is there and says what it must; no block is there that is not expected. */
+function check(scenario: Scenario): void {
+  const found = findings(scenario.question);
+  for (const { rule, object, says } of scenario.expect) {
+    const match = found.find((it) => it.rule === rule && nameOf(it.object) === object);
+    assert.ok(match, `expected ${rule} on ${object}; found ${told(found)}`);
+    const text = sentence(match);
+    for (const part of says) assert.ok(text.includes(part), `"${part}" is missing in: ${text}`);
+  }
+  const surplus = blocksOf(found).filter((it) => !isExpected(it, scenario));
+  assert.equal(surplus.length, 0, `blocked by what is not expected: ${told(surplus)}`);
+  const forbidden = found.filter(({ rule }) => scenario.never.includes(rule));
+  assert.equal(forbidden.length, 0, `these rules have nothing to say here: ${told(forbidden)}`);
+}
+
+const isBlock = ({ rule }: { rule: string }): boolean => (RULES as Record<string, string>)[rule] === "block";
+
+describe("healthy cluster scenarios", () => {
+  const files = filesIn("healthy");
+  for (const file of files) {
+    it(`${file}: nothing blocks`, () => {
+      const scenario = loadScenario(join(folder("healthy"), file));
+      assert.ok(!scenario.expect.some(isBlock), "a healthy scenario expects no block");
+      check(scenario);
+    });
+  }
+});
+
+describe("unhealthy cluster scenarios", () => {
+  const files = filesIn("unhealthy");
+  for (const file of files) {
+    it(`${file}: found, and nothing else blocks`, () => {
+      const scenario = loadScenario(join(folder("unhealthy"), file));
+      assert.ok(scenario.expect.length > 0, "an unhealthy scenario expects a finding");
+      check(scenario);
+    });
+  }
+});
