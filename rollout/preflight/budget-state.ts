@@ -1,4 +1,4 @@
-import type { PodDisruptionBudget } from "../cluster/types.ts";
+import type { Condition, PodDisruptionBudget } from "../cluster/types.ts";
 
 export interface NamespacedName {
   namespace: string;
@@ -15,6 +15,16 @@ export const isSpent = ({ status }: PodDisruptionBudget): boolean =>
  */
 export const isStale = ({ metadata, status }: PodDisruptionBudget): boolean =>
   status === undefined || (status.observedGeneration ?? 0) < (metadata.generation ?? 0);
+
+/**
+ * The disruption controller gave up on the budget: a pod's owner has no scale subresource. It then allows nothing, and where it never
+ * succeeded it expects no pods either (k8s.io/kubernetes pkg/controller/disruption/disruption.go, failSafe).
+ */
+export const syncFailure = ({ status }: PodDisruptionBudget): Condition | undefined =>
+  status?.conditions?.find(
+    ({ type, status, reason }) =>
+      type === "DisruptionAllowed" && status === "False" && reason === "SyncFailed",
+  );
 
 /** An operator that keeps a budget at zero on purpose, and moves the pod by itself. */
 export interface ZeroByDesign {

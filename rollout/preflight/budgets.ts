@@ -11,6 +11,7 @@ import {
   type NamespacedName,
   operatorRun,
   standing,
+  syncFailure,
 } from "./budget-state.ts";
 import { budgetOverlaps, budgetSelectsNothing } from "./budget-warnings.ts";
 import { caseOf, selectedPods } from "./causes/case.ts";
@@ -107,7 +108,7 @@ function refuses(budget: PodDisruptionBudget, selected: readonly Pod[]): boolean
   const pods = selected.filter(isWorkload);
   if (isStale(budget)) return pods.length > 0 || (selected.length === 0 && isSpent(budget));
   if (isSpent(budget)) return pods.length > 0 || selected.length === 0;
-  return uncounted(budget, pods).length > 0;
+  return pods.length > 0 && (syncFailure(budget) !== undefined || uncounted(budget, pods).length > 0);
 }
 
 /** Operators keep zero over healthy pods; one that is not is no part of the design. */

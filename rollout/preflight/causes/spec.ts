@@ -1,7 +1,7 @@
 import type { Pod } from "../../cluster/types.ts";
 import { controllerOf } from "../../picture.ts";
 import { isTerminating, podName } from "../../pods.ts";
-import { isStale, isZero, limitOf, operatorRun } from "../budget-state.ts";
+import { isStale, isZero, limitOf, operatorRun, syncFailure } from "../budget-state.ts";
 import type { Case, CauseRule } from "./case.ts";
 import { listing, patchBudget, quoted, scaleTo, whoWants, writtenBack } from "./words.ts";
 
@@ -13,10 +13,7 @@ import { listing, patchBudget, quoted, scaleTo, whoWants, writtenBack } from "./
  */
 export const syncFailed: CauseRule = (given) => {
   const { budget, pods } = given;
-  const failed = budget.status?.conditions?.find(
-    ({ type, status, reason }) =>
-      type === "DisruptionAllowed" && status === "False" && reason === "SyncFailed",
-  );
+  const failed = syncFailure(budget);
   if (failed === undefined) return undefined;
   const named = /pod "([^"]+)"/.exec(failed.message ?? "")?.[1];
   const culprit = pods.find(({ metadata }) => metadata.name === named) ?? pods.find(hasNoScale);

@@ -693,6 +693,23 @@ describe("the root cause of a budget that blocks", () => {
       );
     });
   }
+  it("a budget that the disruption controller never worked out expects no pods, and allows none all the same", () => {
+    const condition = {
+      type: "DisruptionAllowed",
+      status: "False",
+      reason: "SyncFailed",
+      message: "no scale",
+    };
+    const never = budgetOf(
+      { maxUnavailable: "50%" },
+      { status: { disruptionsAllowed: 0, expectedPods: 0, observedGeneration: 1, conditions: [condition] } },
+    );
+    const found = judge({ ...web(2), Pod: two, PodDisruptionBudget: [never] });
+    assert.deepEqual(
+      found.map(({ rule }) => rule),
+      ["budget-sync-failed"],
+    );
+  });
   it("no two causes share a message, once the names and numbers are taken away", () => {
     const causes = new Map<string, Set<string>>();
     for (const [, , rule, text] of GOLDEN) {
