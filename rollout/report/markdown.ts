@@ -36,7 +36,8 @@ const ALLOWANCES = [
   { findings: 30, nodes: 40, pools: 30 },
   { findings: 12, nodes: 12, pools: 12 },
   { findings: 5, nodes: 3, pools: 4 },
-  { findings: 1, nodes: 0, pools: 0 },
+  { findings: 1, nodes: 0, pools: 2 },
+  { findings: 0, nodes: 0, pools: 0 },
 ];
 type Allowance = (typeof ALLOWANCES)[number];
 
