@@ -1,5 +1,5 @@
 import type { Pod, PodDisruptionBudget } from "../../cluster/types.ts";
-import type { Picture } from "../../picture.ts";
+import { controllerOf, type Picture } from "../../picture.ts";
 import { byName, isPodReady, isTerminating, isWorkload } from "../../pods.ts";
 import { matches } from "../../selectors.ts";
 import type { RuleName } from "../rules.ts";
@@ -49,7 +49,10 @@ export function caseOf(
   now: number,
 ): Case {
   const namespace = budget.metadata.namespace ?? "";
-  const pods = selected.filter(isWorkload);
+  // a pod that has ended and cannot go keeps its place in a StatefulSet
+  const pods = selected.filter(
+    (pod) => isWorkload(pod) || (isTerminating(pod) && controllerOf(pod)?.kind === "StatefulSet"),
+  );
   const owners = ownersOf(lists, namespace, budget.spec?.selector, pods);
   const owned = new Set(owners.flatMap((owner) => [...owner.pods, ...owner.leaving]));
   const bare = pods.filter((pod) => !owned.has(pod) && !isTerminating(pod)).length;

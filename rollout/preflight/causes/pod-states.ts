@@ -18,8 +18,8 @@ import { listing, ownerName, patchBudget, quoted, selectorFlag } from "./words.t
 
 /** Causes that lie in the state of pods: the budget would have room if they were healthy. */
 
-/** A pod that has not become Ready for this long is not just starting. Seconds; the kubelet pulls large images in less. */
-const STARTING_SECONDS = 300;
+/** A pod that has not become Ready for this long is not just starting. Seconds. */
+const STARTING_SECONDS = 120;
 /** What a pod may take beyond its grace period to be gone. Seconds. */
 const LEAVING_SLACK_SECONDS = 60;
 
@@ -98,7 +98,7 @@ export const alreadyDown: CauseRule = (given) => {
   const down = ill.filter((pod) => !isTerminating(pod) && pod.status?.phase === "Running");
   if (pods.length === 0 || ill.length < pods.length || down.length === 0 || !guardsTheIll(given))
     return undefined;
-  if (down.some((pod) => isYoung(pod, given.now) || lostNode(given, pod) !== undefined)) return undefined;
+  if (down.some((pod) => isOnItsWay(given, pod) || lostNode(given, pod) !== undefined)) return undefined;
   return {
     rule: "budget-already-down",
     why: `${pods.length === 1 ? "its only pod is not Ready" : `none of its ${pods.length} pods is Ready`}, so the app is down already, and unhealthyPodEvictionPolicy ${budget.spec?.unhealthyPodEvictionPolicy ?? "IfHealthyBudget (the default)"} keeps even the broken ones from being evicted: ${listing(
@@ -131,7 +131,7 @@ export const starting: CauseRule = (given) => {
   return {
     rule: "budget-pods-starting",
     why: `its pods are on their way: ${facts.join("; ")}`,
-    fix: `wait until they are Ready: \`kubectl -n ${given.namespace} get pods${selectorFlag(given)} -w\``,
+    fix: `wait until they are Ready: \`kubectl -n ${given.namespace} get pods${selectorFlag(given)} -w\`${mayLeaveAsTheyAre(given)}`,
   };
 };
 
@@ -230,6 +230,13 @@ const isYoung = ({ metadata, status }: Pod, now: number): boolean => {
   return !Number.isNaN(born) && now - born < STARTING_SECONDS * 1000;
 };
 
+/** The kubelet says "not Ready" as it takes a pod over: said much later, the pod was Ready in between. */
+function lostReadiness({ status }: Pod): boolean {
+  const since = status?.conditions?.find(({ type }) => type === "Ready")?.lastTransitionTime;
+  if (since === undefined || status?.startTime === undefined) return false;
+  return Date.parse(since) - Date.parse(status.startTime) > 10_000;
+}
+
 /** The deletion's time stands at the end of the grace period. */
 const isLate = ({ metadata }: Pod, now: number): boolean =>
   metadata.deletionTimestamp !== undefined &&
@@ -238,7 +245,7 @@ const isLate = ({ metadata }: Pod, now: number): boolean =>
 function isOnItsWay(given: Case, pod: Pod): boolean {
   if (lostNode(given, pod) !== undefined) return false;
   if (isTerminating(pod)) return !isLate(pod, given.now);
-  return isYoung(pod, given.now) && !containersOf(pod).some(isRefused);
+  return isYoung(pod, given.now) && !lostReadiness(pod) && !containersOf(pod).some(isRefused);
 }
 
 function progress(pod: Pod, now: number): string {
