@@ -10,7 +10,7 @@ export function planText(plan: Plan): string[] {
     String(it.evictions),
     duration(it.seconds),
     it.why,
-    it.budgets.map(({ budget, pods, allowed }) => `${budget} ${pods} of ${allowed} at a time`).join(", "),
+    it.budgets.map(({ budget, pods, allowed }) => `${budget} ${pods} (allows ${allowed} now)`).join(", "),
   ]);
   return [summary(plan), ...table(["wave", "node", "zone", "pods", "about", "place", "budgets used"], rows)];
 }

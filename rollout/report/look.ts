@@ -1,23 +1,57 @@
-import type { Config } from "../config/index.ts";
+import { ApiError, type Cluster } from "../cluster/cluster.ts";
+import type { AwsPoolConfig, Config } from "../config/index.ts";
+import { readRecord, type RunRecord } from "../run-state.ts";
 import { takeSnapshot } from "../snapshot.ts";
+import type { Target } from "../target.ts";
 import { awsPools, greenSpecOf, targetOf } from "../targets.ts";
 import { clusterRef, openWorld } from "../world.ts";
-import { reportOf } from "./report.ts";
+import { type Look, reportOf } from "./report.ts";
 import type { Report } from "./schema.ts";
 
 /** Reads the cluster once and reports; writes nothing, asks no eviction. @throws Error with one line that says what is wrong with the access */
 export async function look(config: Config, stack: string): Promise<Report> {
   const { cluster, clock } = await openWorld(clusterRef(config.cluster));
-  const pools = awsPools(config).map((pool) => {
+  const notAsked = [NO_REHEARSAL];
+  const poolOf = async (pool: AwsPoolConfig): Promise<Look["pools"][number]> => {
     const target = targetOf(pool, config.cluster.name);
-    return { target, green: greenSpecOf(pool, target.generation) };
-  });
+    return {
+      target,
+      green: greenSpecOf(pool, target.generation),
+      resumed: await unfinished(cluster, target, notAsked),
+    };
+  };
+  const [picture, pools] = await Promise.all([
+    takeSnapshot(cluster),
+    Promise.all(awsPools(config).map(poolOf)),
+  ]);
   return reportOf({
     stack,
     cluster: config.cluster.name,
     config: config.rollout,
-    picture: await takeSnapshot(cluster),
+    picture,
     now: clock.now(),
     pools,
+    notAsked,
   });
+}
+
+const NO_REHEARSAL =
+  "dry-run evictions were not asked: that takes the right to evict, which a read-only look does not have. `pulumi up` asks every pod before it touches anything.";
+
+/** The record of a handover to this generation that did not end well. */
+async function unfinished(
+  cluster: Cluster,
+  { pool, generation }: Target,
+  notAsked: string[],
+): Promise<RunRecord | undefined> {
+  try {
+    const record = await readRecord(cluster, pool);
+    return record?.generation === generation && record.phase !== "succeeded" ? record : undefined;
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === 403)) throw error;
+    notAsked.push(
+      `whether a handover of pool ${pool} is unfinished was not asked (${error.message}): pods that it has in hand may be reported as blocks.`,
+    );
+    return undefined;
+  }
 }

@@ -5,6 +5,7 @@ import type { Picture } from "../picture.ts";
 import { tooLong } from "../plan/limits.ts";
 import { planOf } from "../plan/plan.ts";
 import { findings } from "../preflight/findings.ts";
+import type { RunRecord } from "../run-state.ts";
 import { imageText, type Target } from "../target.ts";
 import type { GreenSpec } from "../targets.ts";
 import type { PoolReport, Report } from "./schema.ts";
@@ -17,16 +18,24 @@ export interface Look {
   picture: Picture;
   /** Milliseconds. */
   now: number;
+  /** What was not asked, and why: one sentence each. */
+  notAsked: string[];
   /** In the order of the handovers. */
-  pools: { target: Target; green: GreenSpec; cloud?: CloudFacts | undefined }[];
+  pools: {
+    target: Target;
+    green: GreenSpec;
+    cloud?: CloudFacts | undefined;
+    /** The record of an unfinished run: the pods that it has in hand are waited for, not reported as a block. */
+    resumed?: RunRecord | undefined;
+  }[];
 }
 
 /** Findings and plan of every pool of a stack. Pure. */
-export function reportOf({ stack, cluster, config, picture, now, pools }: Look): Report {
+export function reportOf({ stack, cluster, config, picture, now, pools, notAsked }: Look): Report {
   const reports: PoolReport[] = [];
   let before = 0;
-  for (const { target, green, cloud } of pools) {
-    const question = { picture, target, config, now, green, cloud };
+  for (const { target, green, cloud, resumed } of pools) {
+    const question = { picture, target, config, now, green, cloud, resumed };
     const plan = planOf(question);
     const found = [
       ...findings(question),
@@ -42,13 +51,11 @@ export function reportOf({ stack, cluster, config, picture, now, pools }: Look):
       plan,
     });
   }
-  return { version: 1, stack, cluster, verdict: overall(reports), pools: reports, notAsked: [NO_REHEARSAL] };
+  return { version: 1, stack, cluster, verdict: overall(reports), pools: reports, notAsked };
 }
 
-const NO_REHEARSAL =
-  "dry-run evictions were not asked: that takes the right to evict, which a read-only look does not have. `pulumi up` asks every pod before it touches anything.";
-
-const isBlock = ({ severity }: Finding): boolean => severity !== "warning";
+/** `wait` clears by itself, or is a block by the next look. */
+const isBlock = ({ severity }: Finding): boolean => severity === "block";
 
 const plain = ({
   severity,

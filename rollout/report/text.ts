@@ -16,7 +16,7 @@ function headline({ stack, cluster, verdict, pools }: Report): string {
   const blocks = pools.flatMap(({ findings }) => findings).filter(({ severity }) => severity === "block");
   return verdict === "clear"
     ? `${where}: CLEAR, nothing stands in the way.`
-    : `${where}: BLOCKED by ${count(blocks.length, "finding")}. Until they are cleared \`pulumi up\` pauses before it touches anything.`;
+    : `${where}: BLOCKED by ${count(blocks.length, "finding")}. Until that clears \`pulumi up\` pauses before it touches anything.`;
 }
 
 function poolText(pool: PoolReport): string[] {

@@ -12,6 +12,7 @@ export const reportOn = (picture: Picture): Report =>
     config: rolloutSchema.parse({}),
     picture,
     now: Date.now(),
+    notAsked: [],
     pools: [
       {
         target: { pool: POOL, generation: "bbbbbbbb", image: { ami: "ami-00000000000000002" }, groups: [] },

@@ -87,7 +87,15 @@ function report(
     PodDisruptionBudget: budgets,
     ReplicaSet: [owner],
   });
-  return reportOf({ stack: "prod", cluster: "prod", config, picture, now: NOW, pools: [{ target, green }] });
+  return reportOf({
+    stack: "prod",
+    cluster: "prod",
+    config,
+    picture,
+    now: NOW,
+    notAsked: ["this and that"],
+    pools: [{ target, green }],
+  });
 }
 const only = (it: Report): Report["pools"][number] => {
   const [pool] = it.pools;
@@ -166,11 +174,11 @@ describe("the report", () => {
     const text = reportText(report([webBudget(0)]));
     assert.match(
       text,
-      /^Stack prod, cluster prod: BLOCKED by 1 finding\. Until they are cleared `pulumi up` pauses/,
+      /^Stack prod, cluster prod: BLOCKED by 1 finding\. Until that clears `pulumi up` pauses/,
     );
     assert.match(text, /\n {2}BLOCKS {3}PodDisruptionBudget shop\/web\n {11}.+\n {11}to go on: .+\n/);
     assert.match(text, /\n {2}wave {2}node {2}zone .*budgets used\n {2}1 .*n1 .*us-east-1a .*3 /);
-    assert.match(text, /Note: dry-run evictions were not asked/);
+    assert.match(text, /Note: this and that/);
   });
   it("is empty in the stack output when nothing moves, and capped when much does", () => {
     assert.deepEqual(brief(report([], {}, [])), {});
