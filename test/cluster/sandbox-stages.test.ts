@@ -203,10 +203,45 @@ describe("sandbox Stages", function () {
     const { status } = await read("crash");
     assert.equal(status?.containerStatuses?.[0]?.state?.waiting?.reason, "CrashLoopBackOff");
     assert.equal(condition(status, "Ready"), "False");
+    const since = (pod: V1Pod): string | undefined =>
+      pod.status?.conditions?.find(({ type }) => type === "Ready")?.lastTransitionTime?.toISOString();
+    const first = since(await read("crash"));
     await until("second crash", async () => (await restarts()) === 2, 20);
+    assert.equal(since(await read("crash")), first, "not Ready since the first crash");
     await patch("crash", { [annotation("fail")]: null });
     await until("Ready", () => isReady("crash"));
     assert.equal(await restarts(), 2);
+  });
+
+  it("a pod can end for want of memory, crash in its init container, or lack its image", async () => {
+    const init = { initContainers: [{ name: "migrate", image: "y" }] };
+    await pod("oom", { [`${P}/fail`]: "oom", [`${P}/start`]: "300ms" });
+    await pod("init", { [`${P}/fail`]: "init-crash", [`${P}/start`]: "300ms" }, init);
+    await pod("image", { [`${P}/fail`]: "image-pull", [`${P}/start`]: "300ms" });
+    const status = async (name: string) => (await read(name)).status;
+    await until("OOMKilled", async () => {
+      const [container] = (await status("oom"))?.containerStatuses ?? [];
+      return (
+        container?.state?.waiting?.reason === "CrashLoopBackOff" &&
+        container.lastState?.terminated?.reason === "OOMKilled"
+      );
+    });
+    await until("the init container crashes", async () => {
+      const [container] = (await status("init"))?.initContainerStatuses ?? [];
+      return container?.state?.waiting?.reason === "CrashLoopBackOff" && container.restartCount > 1;
+    });
+    assert.equal((await status("init"))?.phase, "Pending");
+    assert.equal((await status("init"))?.containerStatuses?.[0]?.state?.waiting?.reason, "PodInitializing");
+    await until("no image", async () => {
+      const [container] = (await status("image"))?.containerStatuses ?? [];
+      return container?.state?.waiting?.reason === "ImagePullBackOff";
+    });
+    assert.equal((await status("image"))?.phase, "Pending");
+    for (const name of ["oom", "init", "image"]) {
+      assert.equal(await isReady(name), false, name);
+      await patch(name, { [annotation("fail")]: null });
+    }
+    for (const name of ["oom", "init", "image"]) await until(`${name} is Ready`, () => isReady(name));
   });
 
   it("a healthy pod can begin to crash, and a never-ready pod stays so", async () => {

@@ -156,12 +156,17 @@ export interface Scaler {
   time: string | undefined;
 }
 
-/** https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management */
+/**
+ * https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management. Who changes replicas takes the field from the
+ * others. The API server gives an entry of the scale subresource no time (k8s.io/apimachinery pkg/util/managedfields/scalehandler.go,
+ * ToParent), so it stands before the entries that have one.
+ */
 export function scalerOf(object: ReplicaOwner | undefined): Scaler | undefined {
   const entries = (object?.metadata.managedFields ?? []).filter(
     ({ subresource, fieldsV1 }) => subresource === "scale" || setsReplicas(fieldsV1),
   );
-  const [last] = entries.toSorted((a, b) => (b.time ?? "").localeCompare(a.time ?? ""));
+  const order = (entry: (typeof entries)[number]): string => entry.time ?? "9999";
+  const [last] = entries.toSorted((a, b) => order(b).localeCompare(order(a)));
   if (last === undefined) return undefined;
   return { manager: last.manager ?? "unknown", subresource: last.subresource === "scale", time: last.time };
 }
