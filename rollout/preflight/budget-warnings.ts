@@ -1,11 +1,10 @@
 import type { PodDisruptionBudget } from "../cluster/types.ts";
 import type { Finding } from "../finding.ts";
-import { controllerOf, type Picture } from "../picture.ts";
+import { controllerOf } from "../picture.ts";
 import { isWorkload, podName } from "../pods.ts";
 import { matches } from "../selectors.ts";
 import { isStale } from "./budget-state.ts";
-import { selectedPods } from "./causes/case.ts";
-import { type Namespaces } from "./causes/owners.ts";
+import { type Lookups } from "./causes/owners.ts";
 import { listing } from "./causes/words.ts";
 import type { Scene } from "./question.ts";
 import { finding, refOf } from "./rules.ts";
@@ -16,16 +15,12 @@ import { finding, refOf } from "./rules.ts";
  * A budget without a pod. Not said of one whose workload exists and wants no pods at this moment (scaled to 0 on purpose, or a
  * CronJob's between two runs), nor of one that an operator owns and fills when it needs it.
  */
-export function budgetSelectsNothing(
-  picture: Picture,
-  lists: Namespaces,
-  budget: PodDisruptionBudget,
-): Finding | undefined {
-  if ((budget.status?.expectedPods ?? 0) > 0) return drainedByNobody(picture, budget);
+export function budgetSelectsNothing(lists: Lookups, budget: PodDisruptionBudget): Finding | undefined {
+  if ((budget.status?.expectedPods ?? 0) > 0) return drainedByNobody(lists, budget);
   if (controllerOf(budget) !== undefined || isFilledOnDemand(budget)) return undefined;
   const namespace = budget.metadata.namespace ?? "";
   const { selector } = budget.spec ?? {};
-  if (picture.podsIn(namespace).some(({ metadata }) => matches(selector, metadata.labels))) return undefined;
+  if (lists.podsOf(budget).length > 0) return undefined;
   const templates = [
     ...(["Deployment", "StatefulSet", "ReplicaSet", "DaemonSet"] as const).flatMap((kind) =>
       lists.all(kind, namespace).map(({ spec }) => spec?.template),
@@ -44,9 +39,9 @@ export function budgetSelectsNothing(
 }
 
 /** At zero over pods of DaemonSets, finished or mirror pods alone: no drain asks for these. */
-function drainedByNobody(picture: Picture, budget: PodDisruptionBudget): Finding | undefined {
+function drainedByNobody(lists: Lookups, budget: PodDisruptionBudget): Finding | undefined {
   if (!isStale(budget) && (budget.status?.disruptionsAllowed ?? 0) > 0) return undefined;
-  const selected = selectedPods(picture, budget);
+  const selected = lists.podsOf(budget);
   if (selected.length === 0 || selected.some(isWorkload)) return undefined;
   return finding(
     "budget-selects-nothing",
@@ -74,34 +69,29 @@ function selectorText({ spec }: PodDisruptionBudget): string {
 }
 
 /** Two budgets over pods that do not move now. Over pods that do, it blocks: see `several-budgets`. */
-export function budgetOverlaps({ picture, moving }: Scene): Finding[] {
+export function budgetOverlaps({ picture, moving }: Scene, lists: Lookups): Finding[] {
   const moves = new Set(moving.map(({ metadata }) => metadata.uid));
-  const crowded = Map.groupBy(picture.all("PodDisruptionBudget"), ({ metadata }) => metadata.namespace ?? "");
-  const found: Finding[] = [];
-  for (const [namespace, budgets] of crowded) {
-    if (budgets.length < 2) continue;
-    const sets = new Map<string, { budgets: PodDisruptionBudget[]; pods: string[] }>();
-    for (const pod of picture.podsIn(namespace)) {
-      if (!isWorkload(pod) || moves.has(pod.metadata.uid)) continue;
-      const over = picture.budgetsOf(pod).toSorted((a, b) => a.metadata.name.localeCompare(b.metadata.name));
-      if (over.length < 2) continue;
-      const key = over.map(({ metadata }) => metadata.name).join(" ");
-      const set = sets.get(key) ?? { budgets: over, pods: [] };
-      set.pods.push(`pod ${podName(pod)}`);
-      sets.set(key, set);
-    }
-    for (const { budgets: over, pods } of sets.values()) {
-      const [first, ...others] = over;
-      if (first === undefined) continue;
-      found.push(
-        finding(
-          "budget-overlaps",
-          refOf("PodDisruptionBudget", first),
-          `it and ${listing(others.map(({ metadata }) => `PodDisruptionBudget ${namespace}/${metadata.name}`))} select the same pods (${listing(pods.toSorted())}); none of them moves now, but the Eviction API refuses pods with more than one budget, always`,
-          "leave one PodDisruptionBudget per pod before their nodes are patched: narrow a selector, or delete one",
-        ),
-      );
-    }
+  const sets = new Map<string, { over: PodDisruptionBudget[]; pods: string[] }>();
+  for (const pod of lists.overlapped()) {
+    if (!isWorkload(pod) || moves.has(pod.metadata.uid)) continue;
+    const over = picture.budgetsOf(pod).toSorted((a, b) => a.metadata.name.localeCompare(b.metadata.name));
+    const key = over.map(({ metadata: { namespace, name } }) => `${namespace}/${name}`).join(" ");
+    const set = sets.get(key) ?? { over, pods: [] };
+    set.pods.push(`pod ${podName(pod)}`);
+    sets.set(key, set);
   }
-  return found;
+  return [...sets.values()].flatMap(({ over: [first, ...others], pods }) => {
+    if (first === undefined) return [];
+    const names = others.map(
+      ({ metadata: { namespace, name } }) => `PodDisruptionBudget ${namespace}/${name}`,
+    );
+    return [
+      finding(
+        "budget-overlaps",
+        refOf("PodDisruptionBudget", first),
+        `it and ${listing(names)} select the same pods (${listing(pods.toSorted())}); none of them moves now, but the Eviction API refuses pods with more than one budget, always`,
+        "leave one PodDisruptionBudget per pod before their nodes are patched: narrow a selector, or delete one",
+      ),
+    ];
+  });
 }

@@ -14,9 +14,9 @@ import {
   syncFailure,
 } from "./budget-state.ts";
 import { budgetOverlaps, budgetSelectsNothing } from "./budget-warnings.ts";
-import { caseOf, selectedPods } from "./causes/case.ts";
+import { caseOf } from "./causes/case.ts";
 import { causeOf } from "./causes/cause.ts";
-import { Namespaces } from "./causes/owners.ts";
+import { Lookups } from "./causes/owners.ts";
 import { loneInstance, uncounted } from "./causes/spec.ts";
 import type { Scene } from "./question.ts";
 import { finding, refOf } from "./rules.ts";
@@ -26,17 +26,16 @@ export function budgets(scene: Scene): Finding[] {
   const { picture, config, now, moving, resumed } = scene;
   const concerned =
     config.preflight.scope === "pool" ? new Set(moving.flatMap((pod) => picture.budgetsOf(pod))) : undefined;
-  const lists = new Namespaces(picture);
+  const lists = new Lookups(picture);
   const found = picture.all("PodDisruptionBudget").flatMap((budget) => {
     if (concerned && !concerned.has(budget)) return [];
     const finding =
-      judgeBudget(picture, lists, budget, config.preflight, now) ??
-      budgetSelectsNothing(picture, lists, budget);
+      judgeBudget(picture, lists, budget, config.preflight, now) ?? budgetSelectsNothing(lists, budget);
     if (finding === undefined) return [];
     const ours = finding.severity === "block" && resumed !== undefined && isOurDoing(scene, budget, resumed);
     return [ours ? { ...finding, severity: "wait" as const } : finding];
   });
-  return concerned ? found : [...found, ...budgetOverlaps(scene)];
+  return concerned ? found : [...found, ...budgetOverlaps(scene, lists)];
 }
 
 /** A budget is short because of pods that the interrupted run had in hand. */
@@ -60,16 +59,15 @@ export interface BudgetRules {
 /** The finding about one budget: its root cause if it would refuse an eviction, none while it has room. */
 export function judgeBudget(
   picture: Picture,
-  lists: Namespaces,
+  lists: Lookups,
   budget: PodDisruptionBudget,
   rules: BudgetRules,
   now: number,
 ): Finding | undefined {
   if (hasRoom(budget)) return undefined;
-  const selected = selectedPods(picture, budget);
-  if (!refuses(budget, selected)) return undefined;
+  if (!refuses(budget, lists.podsOf(budget))) return undefined;
   const object = refOf("PodDisruptionBudget", budget);
-  const given = caseOf(picture, lists, budget, selected, now);
+  const given = caseOf(picture, lists, budget, now);
   const byDesign = isDeclared(budget, rules.byDesign)
     ? DECLARED
     : isFault(budget, given.ill) || loneInstance(given) !== undefined

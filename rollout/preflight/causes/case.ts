@@ -1,14 +1,13 @@
 import type { Pod, PodDisruptionBudget } from "../../cluster/types.ts";
 import { controllerOf, type Picture } from "../../picture.ts";
-import { byName, isPodReady, isTerminating, isWorkload } from "../../pods.ts";
-import { matches } from "../../selectors.ts";
+import { isPodReady, isTerminating, isWorkload } from "../../pods.ts";
 import type { RuleName } from "../rules.ts";
-import { type Namespaces, type Owner, ownersOf } from "./owners.ts";
+import { type Lookups, type Owner, ownersOf } from "./owners.ts";
 
 /** One budget with everything its cause can be worked out from. */
 export interface Case {
   picture: Picture;
-  lists: Namespaces;
+  lists: Lookups;
   budget: PodDisruptionBudget;
   namespace: string;
   /** Pods that the budget selects and that an eviction could be asked for: not finished, not of a DaemonSet, no mirror pods; by name. */
@@ -33,26 +32,12 @@ export interface Cause {
 /** One way in which a budget can be spent: says so if it is this one. */
 export type CauseRule = (given: Case) => Cause | undefined;
 
-/** All pods that a budget selects, finished ones too. */
-export function selectedPods(picture: Picture, { metadata, spec }: PodDisruptionBudget): Pod[] {
-  return picture
-    .podsIn(metadata.namespace ?? "")
-    .filter((pod) => matches(spec?.selector, pod.metadata.labels))
-    .toSorted(byName);
-}
-
-export function caseOf(
-  picture: Picture,
-  lists: Namespaces,
-  budget: PodDisruptionBudget,
-  selected: readonly Pod[],
-  now: number,
-): Case {
+export function caseOf(picture: Picture, lists: Lookups, budget: PodDisruptionBudget, now: number): Case {
   const namespace = budget.metadata.namespace ?? "";
   // a pod that has ended and cannot go keeps its place in a StatefulSet
-  const pods = selected.filter(
-    (pod) => isWorkload(pod) || (isTerminating(pod) && controllerOf(pod)?.kind === "StatefulSet"),
-  );
+  const pods = lists
+    .podsOf(budget)
+    .filter((pod) => isWorkload(pod) || (isTerminating(pod) && controllerOf(pod)?.kind === "StatefulSet"));
   const owners = ownersOf(lists, namespace, budget.spec?.selector, pods);
   const owned = new Set(owners.flatMap((owner) => [...owner.pods, ...owner.leaving]));
   const bare = pods.filter((pod) => !owned.has(pod) && !isTerminating(pod)).length;

@@ -4,10 +4,11 @@ import type {
   LabelSelector,
   OwnerReference,
   Pod,
+  PodDisruptionBudget,
   ReplicaOwner,
 } from "../../cluster/types.ts";
 import { controllerOf, type Picture, type PictureKind } from "../../picture.ts";
-import { isTerminating } from "../../pods.ts";
+import { byName, isTerminating } from "../../pods.ts";
 import { matches } from "../../selectors.ts";
 
 /** The controller at the top of a pod's owner chain: Pod → ReplicaSet → Deployment, Pod → StatefulSet, or a kind of an operator's own. */
@@ -27,10 +28,12 @@ export interface Owner {
   autoscaler: HorizontalPodAutoscaler | undefined;
 }
 
-/** Lists of a picture by namespace, made when they are first asked for. */
-export class Namespaces {
+/** A picture's lists by namespace, and its pods by budget; made when they are first asked for, and good for one look. */
+export class Lookups {
   private readonly picture: Picture;
   private readonly lists = new Map<PictureKind, Map<string, unknown[]>>();
+  private pods: Map<PodDisruptionBudget, Pod[]> | undefined;
+  private readonly crowded: Pod[] = [];
 
   constructor(picture: Picture) {
     this.picture = picture;
@@ -42,6 +45,29 @@ export class Namespaces {
       this.lists.set(kind, byNamespace);
     }
     return (byNamespace.get(namespace) ?? []) as Kinds[K][];
+  }
+  /** All pods that a budget selects, finished ones too; by name. */
+  podsOf(budget: PodDisruptionBudget): Pod[] {
+    return (this.byBudget().get(budget) ?? []).toSorted(byName);
+  }
+  /** Pods that more than one budget selects. */
+  overlapped(): readonly Pod[] {
+    this.byBudget();
+    return this.crowded;
+  }
+  private byBudget(): Map<PodDisruptionBudget, Pod[]> {
+    if (this.pods !== undefined) return this.pods;
+    this.pods = new Map();
+    for (const pod of this.picture.all("Pod")) {
+      const budgets = this.picture.budgetsOf(pod);
+      if (budgets.length > 1) this.crowded.push(pod);
+      for (const budget of budgets) {
+        const pods = this.pods.get(budget);
+        if (pods === undefined) this.pods.set(budget, [pod]);
+        else pods.push(pod);
+      }
+    }
+    return this.pods;
   }
   get<K extends PictureKind>(
     kind: K,
@@ -58,7 +84,7 @@ type OwnerKind = (typeof KINDS)[number];
 
 /** The owners of these pods, and those whose pods the selector would select if there were any; by kind and name. */
 export function ownersOf(
-  lists: Namespaces,
+  lists: Lookups,
   namespace: string,
   selector: LabelSelector | undefined,
   pods: readonly Pod[],
@@ -106,7 +132,7 @@ export function ownersOf(
 const NEVER: Record<string, string> = {};
 
 function topOf(
-  lists: Namespaces,
+  lists: Lookups,
   namespace: string,
   pod: Pod,
 ): { kind: string; name: string; object: ReplicaOwner | undefined } | undefined {
@@ -119,13 +145,13 @@ function topOf(
   return { kind: above.kind, name: above.name, object: objectOf(lists, namespace, above) };
 }
 
-function objectOf(lists: Namespaces, namespace: string, owner: OwnerReference): ReplicaOwner | undefined {
+function objectOf(lists: Lookups, namespace: string, owner: OwnerReference): ReplicaOwner | undefined {
   const known = KINDS.find((kind) => kind === owner.kind);
   if (known === undefined || !owner.apiVersion.startsWith("apps/")) return undefined;
   return lists.get<OwnerKind>(known, owner, namespace);
 }
 
-const setsOf = (lists: Namespaces, namespace: string, kind: string, name: string): ReplicaOwner[] =>
+const setsOf = (lists: Lookups, namespace: string, kind: string, name: string): ReplicaOwner[] =>
   lists.all("ReplicaSet", namespace).filter((set) => {
     const owner = controllerOf(set);
     return owner?.kind === kind && owner.name === name;
@@ -139,7 +165,7 @@ function wantedBy(object: ReplicaOwner | undefined, sets: readonly ReplicaOwner[
 }
 
 const autoscalerOf = (
-  lists: Namespaces,
+  lists: Lookups,
   namespace: string,
   kind: string,
   name: string,
