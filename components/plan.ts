@@ -8,6 +8,9 @@ import { look } from "../rollout/report/look.ts";
 import type { Report } from "../rollout/report/schema.ts";
 import { urnOf } from "./gate.ts";
 
+/** A preview is not held up for long by a cluster that does not answer. */
+const REQUEST_TIMEOUT_SECONDS = 10;
+
 /** Findings that are shown on a Handover's line; the rest is counted. `npm run preflight` shows all. */
 const SHOWN = 20;
 
@@ -21,7 +24,7 @@ export async function livePlan(config: Config): Promise<Brief> {
   if (!config.rollout.preflight.plan) return {};
   let report: Report;
   try {
-    report = await look(config, pulumi.getStack());
+    report = await look(config, pulumi.getStack(), REQUEST_TIMEOUT_SECONDS);
   } catch (error) {
     await pulumi.log.warn(
       `the cluster could not be read, so there are no findings and no plan: ${explain(error)}`,

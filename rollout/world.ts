@@ -43,12 +43,19 @@ export interface World {
 /** Deadline of one change in the cloud (EKS takes minutes to change a group's sizes). */
 const CLOUD_TIMEOUT_SECONDS = 900;
 
-/** Connects to the cluster and its cloud. @throws Error with one line that says what is wrong with the access. */
-export async function openWorld(ref: ClusterRef): Promise<World> {
+/**
+ * Connects to the cluster and its cloud.
+ * @param requestTimeoutSeconds deadline of one request to the API server, with its retries
+ * @throws Error with one line that says what is wrong with the access
+ */
+export async function openWorld(
+  ref: ClusterRef,
+  requestTimeoutSeconds: number = DEFAULTS.requestTimeoutSeconds,
+): Promise<World> {
   try {
     const config = await connect(ref);
     const cluster = createCluster(config, {
-      requestTimeoutSeconds: DEFAULTS.requestTimeoutSeconds,
+      requestTimeoutSeconds,
       userAgent: USER_AGENT,
       clock: systemClock,
     });

@@ -8,9 +8,13 @@ import { clusterRef, openWorld } from "../world.ts";
 import { type Look, reportOf } from "./report.ts";
 import type { Report } from "./schema.ts";
 
-/** Reads the cluster once and reports; writes nothing, asks no eviction. @throws Error with one line that says what is wrong with the access */
-export async function look(config: Config, stack: string): Promise<Report> {
-  const { cluster, clock } = await openWorld(clusterRef(config.cluster));
+/**
+ * Reads the cluster once and reports; writes nothing, asks no eviction.
+ * @param requestTimeoutSeconds deadline of one request; default as everywhere
+ * @throws Error with one line that says what is wrong with the access
+ */
+export async function look(config: Config, stack: string, requestTimeoutSeconds?: number): Promise<Report> {
+  const { cluster, clock } = await openWorld(clusterRef(config.cluster), requestTimeoutSeconds);
   const notAsked = [NO_REHEARSAL];
   const poolOf = async (pool: AwsPoolConfig): Promise<Look["pools"][number]> => {
     const target = targetOf(pool, config.cluster.name);
