@@ -1,7 +1,8 @@
 /**
  * `npm run comment -- --stack S --report F --diff F`: prints the body of the comment on a pull request, for one stack.
  * `npm run comment -- --reviews FOLDER`: for all stacks of a run; each subfolder is one stack's, named after it, and holds what the
- * preview workflow put there: report.json, preflight.err, preview.txt and preview.code.
+ * preview workflow put there: report.json, preflight.err, preview.txt and preview.code. With `--expect`, a stack of that list (JSON, as
+ * rollout/commands/touched.ts prints it) without a folder is shown as one that gave no answer.
  * Exit 0 when there is a body, 1 on an error.
  */
 import { readdir, readFile } from "node:fs/promises";
@@ -12,7 +13,7 @@ import { commentBody, type Review } from "../report/markdown.ts";
 import { type Report, reportSchema } from "../report/schema.ts";
 
 const USAGE =
-  "usage: npm run comment -- (--stack <stack> --report <file> [--diff <file>] | --reviews <folder>) [--commit <id>] [--run <url>]";
+  "usage: npm run comment -- (--stack <stack> --report <file> [--diff <file>] | --reviews <folder> [--expect <json>]) [--commit <id>] [--run <url>]";
 
 async function main(): Promise<string> {
   const { values } = parseArgs({
@@ -21,12 +22,13 @@ async function main(): Promise<string> {
       report: { type: "string" },
       diff: { type: "string" },
       reviews: { type: "string" },
+      expect: { type: "string", default: "[]" },
       commit: { type: "string" },
       run: { type: "string" },
     },
   });
-  const { stack, report, diff, reviews, commit, run } = values;
-  if (reviews !== undefined) return commentBody(await reviewsIn(reviews), { commit, run });
+  const { stack, report, diff, reviews, expect, commit, run } = values;
+  if (reviews !== undefined) return commentBody(await reviewsIn(reviews, expected(expect)), { commit, run });
   if (stack === undefined || report === undefined) throw new Error(USAGE);
   const review = {
     stack,
@@ -36,13 +38,27 @@ async function main(): Promise<string> {
   return commentBody([review], { commit, run });
 }
 
-async function reviewsIn(folder: string): Promise<Review[]> {
+function expected(json: string): string[] {
+  const list: unknown = JSON.parse(json);
+  if (!Array.isArray(list)) throw new Error(`--expect should be a JSON list, but is ${json}`);
+  return (list as { stack?: unknown }[]).map(({ stack }) => String(stack));
+}
+
+/** By name. */
+async function reviewsIn(folder: string, expect: readonly string[]): Promise<Review[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return []; // no stack left anything behind
     throw error;
   });
-  const stacks = entries.filter((it) => it.isDirectory()).map(({ name }) => name);
-  return Promise.all(stacks.sort().map((stack) => reviewIn(join(folder, stack), stack)));
+  const found = entries.filter((it) => it.isDirectory()).map(({ name }) => name);
+  const stacks = [...new Set([...found, ...expect])].sort();
+  return Promise.all(
+    stacks.map(async (stack) =>
+      found.includes(stack)
+        ? reviewIn(join(folder, stack), stack)
+        : { stack, error: "its job ended before pre-flight ran; the log of the run says why" },
+    ),
+  );
 }
 
 async function reviewIn(folder: string, stack: string): Promise<Review> {
