@@ -13,6 +13,6 @@ echo "$code" >"$folder/preflight.code"
 cat "$folder/preflight.err" >&2
 
 code=0
-npx pulumi preview --stack "$stack" --diff --non-interactive --color never --suppress-progress --suppress-permalink "$@" \
+npx pulumi preview --stack "$stack" --diff --non-interactive --color never --suppress-progress "$@" \
   2>&1 | tee "$folder/preview.txt" || code=$?
 echo "$code" >"$folder/preview.code"

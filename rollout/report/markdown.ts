@@ -244,7 +244,7 @@ function nodeTable({ nodes }: Plan, allowance: Allowance): string[] {
 }
 
 const budgetUse = ({ budget, pods, allowed }: Plan["nodes"][number]["budgets"][number]): string =>
-  `${code(budget)} ${count(pods, "pod")}, ${allowed > 0 ? `${allowed} at a time` : "**none now**"}`;
+  `${code(budget)} ${count(pods, "pod")}, ${allowed > 0 ? `${allowed} at a time` : "**none&nbsp;now**"}`;
 
 /** Which commit this is about: the comment is updated in place, so its date does not tell. */
 function footer({ commit, run }: About): string {

@@ -7,6 +7,7 @@ import { textOf } from "./tables.ts";
 const PAGES = [
   "README",
   "docs/architecture",
+  "docs/ci",
   "docs/configuration",
   "docs/permissions",
   "docs/reference",
