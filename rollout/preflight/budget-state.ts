@@ -34,6 +34,8 @@ export interface ZeroByDesign {
   primary: boolean;
   /** The operator needs another Ready instance of the same cluster to do so: pods with this label and the same value. */
   needsReplica?: string;
+  /** The operator hears of evictions by this webhook: part of the name of its ValidatingWebhookConfiguration. */
+  needsWebhook?: string;
 }
 
 /**
@@ -62,7 +64,11 @@ export function operatorRun(budget: PodDisruptionBudget): ZeroByDesign | undefin
     (typeof minAvailable === "number" && minAvailable >= all) ||
     minAvailable === "100%";
   if (zero && labels["strimzi.io/cluster"] !== undefined) {
-    return { why: "Strimzi's drain cleaner rolls the pod by itself", primary: true };
+    return {
+      why: "Strimzi's drain cleaner rolls the pod by itself",
+      primary: true,
+      needsWebhook: "drain-cleaner",
+    };
   }
   // pkg/cluster/k8sres.go and pkg/controller/node.go of Zalando's postgres-operator: it moves the master off a cordoned node
   if (selects["application"] === "spilo" && selects["spilo-role"] === "master") {

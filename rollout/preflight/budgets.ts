@@ -78,7 +78,7 @@ export function judgeBudget(
       "budget-by-design",
       object,
       `it allows 0 disruptions by design (${byDesign}); ${standing(budget)}`,
-      "nothing: its node is drained late, with patience for the switch-over",
+      byDesign === DECLARED ? PATIENCE : (withoutItsWebhook(picture, budget) ?? PATIENCE),
     );
   }
   const { rule, why, fix } = causeOf(given);
@@ -95,6 +95,20 @@ export function judgeBudget(
     );
   }
   return finding(rule, object, why, fix);
+}
+
+const PATIENCE = "nothing: its node is drained late, with patience for the switch-over";
+
+/** An operator that waits for a webhook nobody has installed moves nothing: said where the webhooks can be read. */
+function withoutItsWebhook(picture: Picture, budget: PodDisruptionBudget): string | undefined {
+  const part = operatorRun(budget)?.needsWebhook;
+  const kind = "ValidatingWebhookConfiguration";
+  if (part === undefined || picture.unread.some((unread) => unread.kind === kind)) return undefined;
+  const names = picture
+    .all(kind)
+    .flatMap(({ metadata, webhooks = [] }) => [metadata.name, ...webhooks.map(({ name }) => name)]);
+  if (names.some((name) => name.includes(part))) return undefined;
+  return `make sure that somebody moves its pods: there is no ${kind} whose name contains ${part}, and without it an eviction is refused and nothing else happens`;
 }
 
 /** Up to date, and it allows a disruption: the common case, decided without a look at any pod. */

@@ -534,6 +534,32 @@ describe("root causes of budgets on a real API server", function () {
     await until("it has caught up, and has room", async () => (await said(ns)).length === 0, SECONDS);
   });
 
+  it("two budgets over one pod: the pod is named, and the Eviction API's own answer is as foretold", async () => {
+    const { test, kubectl, view } = sandbox();
+    const ns = await space("several");
+    const second = budget({ name: "web-old", namespace: ns, app: "web", maxUnavailable: 1 });
+    await apply(test.api, web(ns, 2), webBudget(ns, { minAvailable: 1 }), second);
+    const pods = await view.ready("web", 2, SECONDS, ns);
+    const found = findings({
+      picture: await takeSnapshot(cluster),
+      target: { pool: "workers", generation: "bbbbbbbb", image: { ami: "ami-1" }, groups: [] },
+      config: rolloutSchema.parse({}),
+      now: Date.now(),
+    }).filter(({ object }) => object.namespace === ns && object.kind === "Pod");
+    assert.deepEqual(
+      found.map(({ severity, object }) => `${severity} ${object.kind} ${object.name}`),
+      pods.map(({ metadata }) => `block Pod ${metadata.name}`).toSorted(),
+    );
+    for (const { why } of found) assert.match(why, /2 budgets select it \(web, web-old\)/);
+    const [pod] = pods;
+    assert.ok(pod);
+    await assert.rejects(kubectl.evict(pod, { dryRun: ["All"] }), /more than one PodDisruptionBudget/);
+    // the disruption controller keeps only one of the two up to date, whichever it is
+    const isOverlap = async (): Promise<boolean> =>
+      (await said(ns)).every(({ rule, severity }) => rule === "several-budgets" && severity === "block");
+    await until("the budgets themselves have room, or say why not", isOverlap, SECONDS);
+  });
+
   it("a budget that selects nothing warns", async () => {
     const { test, view } = sandbox();
     const ns = await space("warns");

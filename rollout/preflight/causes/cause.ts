@@ -14,6 +14,7 @@ import {
   loneInstance,
   maxUnavailableZero,
   minAvailableAll,
+  overlapped,
   stale,
   syncFailed,
   unmanagedPods,
@@ -25,7 +26,7 @@ import { selectorFlag } from "./words.ts";
  * First what nobody can judge (no status that counts), then what the budget itself forbids for ever, then too few replicas, then the
  * state of pods: what no waiting heals before what it may.
  */
-const STATUS: CauseRule[] = [syncFailed, stale, unmanagedPods];
+const STATUS: CauseRule[] = [syncFailed, stale, overlapped, unmanagedPods];
 const SPEC: CauseRule[] = [maxUnavailableZero, loneInstance, minAvailableAll, scaledDown, podsNotCreated];
 const PODS: CauseRule[] = [oomKilled, imagePull, crashLoop, unschedulable, alreadyDown, notReady, starting];
 

@@ -3,7 +3,7 @@ import type { Condition } from "../../cluster/types.ts";
 import { isPodReady } from "../../pods.ts";
 import type { CauseRule } from "./case.ts";
 import type { Owner } from "./owners.ts";
-import { listing, ownerName, patchBudget, quoted, scaleTo, whoWants, writtenBack } from "./words.ts";
+import { isKnown, listing, ownerName, patchBudget, quoted, scaleTo, whoWants, writtenBack } from "./words.ts";
 
 /** Causes that lie in the number of replicas: too few are wanted, or too few could be made. */
 
@@ -20,7 +20,7 @@ export const scaledDown: CauseRule = (given) => {
   const lower = patchBudget(given, { minAvailable: Math.max(0, wanted - 1) });
   return {
     rule: "budget-scaled-down",
-    why: `minAvailable ${minAvailable} is more than the replicas that are wanted: ${whoWants(owners)}`,
+    why: `minAvailable ${minAvailable} is more than the ${isKnown(owners) ? "replicas that are wanted" : "pods that there are"}: ${whoWants(owners)}`,
     fix: `${grow}, or ask for less: ${lower}${writtenBack(given)}`,
   };
 };

@@ -3,7 +3,7 @@ import { controllerOf } from "../../picture.ts";
 import { isTerminating, podName } from "../../pods.ts";
 import { isStale, isZero, limitOf, operatorRun, syncFailure } from "../budget-state.ts";
 import type { Case, CauseRule } from "./case.ts";
-import { listing, patchBudget, quoted, scaleTo, whoWants, writtenBack } from "./words.ts";
+import { isKnown, listing, patchBudget, quoted, scaleTo, whoWants, writtenBack } from "./words.ts";
 
 /** Causes that lie in the budget itself: healing pods would not help. */
 
@@ -43,6 +43,30 @@ export const stale: CauseRule = ({ budget }) => {
     rule: "budget-stale",
     why: `its status is older than its spec (generation ${generation ?? "unknown"}, seen by the disruption controller: ${seen === 0 ? "none" : seen}), so every eviction is refused until it has caught up`,
     fix: "wait a few seconds; if this lasts, look at kube-controller-manager (`kubectl -n kube-system logs -l component=kube-controller-manager`), whose disruption controller is down or far behind",
+  };
+};
+
+/**
+ * Of several budgets over a pod the disruption controller brings one up to date when the pod changes; the others keep the numbers that
+ * they had (k8s.io/kubernetes pkg/controller/disruption/disruption.go, getPdbForPod).
+ */
+export const overlapped: CauseRule = ({ picture, budget, pods, ill }) => {
+  const counted = budget.status?.currentHealthy ?? 0;
+  const healthy = pods.length - ill.length;
+  if (counted === healthy) return undefined;
+  const others = new Set(
+    pods.flatMap((pod) =>
+      picture
+        .budgetsOf(pod)
+        .filter((other) => other !== budget)
+        .map(({ metadata: { namespace, name } }) => `PodDisruptionBudget ${namespace}/${name}`),
+    ),
+  );
+  if (others.size === 0) return undefined;
+  return {
+    rule: "several-budgets",
+    why: `${listing([...others].toSorted())} ${others.size === 1 ? "selects" : "select"} the same pods, and of several budgets the disruption controller keeps only one up to date: this one still counts ${counted} healthy where ${healthy} are`,
+    fix: "leave one PodDisruptionBudget per pod: narrow the others' selectors or delete them",
   };
 };
 
@@ -118,7 +142,7 @@ export const minAvailableAll: CauseRule = (given) => {
       ? "minAvailable 100% asks for every replica"
       : rounded
         ? `minAvailable ${minAvailable} of ${all} rounds up to ${desiredHealthy}, which is every replica`
-        : `minAvailable ${minAvailable} is as many replicas as are wanted`;
+        : `minAvailable ${minAvailable} is as many ${isKnown(owners) ? "replicas as are wanted" : "pods as there are"}`;
   return {
     rule: "budget-min-available-all",
     why: owners.length === 0 ? `${why}, the ${of}` : `${why}: ${of}`,
@@ -137,14 +161,15 @@ function roomFor(given: Case, all: number): string {
     only === undefined || others.length > 0 || enough === undefined || enough <= all
       ? undefined
       : scaleTo(only, enough);
-  const scalable = owners.length > 0 && owners.every((owner) => owner.wanted !== undefined);
+  const scalable = owners.length > 0 && isKnown(owners);
   const shrink = scalable
     ? patchBudget(given, { minAvailable: null, maxUnavailable: 1 })
     : patchBudget(given, { minAvailable: all - 1 });
   const price = all === 1 ? " (its only replica is then down for the time of its move)" : "";
   const patch = `allow one at a time: ${shrink}${price}${writtenBack(given)}`;
   if (grow === undefined) return patch;
-  return all === 1 ? `${grow}, or ${patch}` : `${patch}, or ${grow}`;
+  // where nobody knows how many it wants, pods may be missing: less is not the first thing to ask for
+  return all === 1 || !scalable ? `${grow}, or ${patch}` : `${patch}, or ${grow}`;
 }
 
 /** The least number of replicas of which this percentage, rounded up, leaves one over. */

@@ -18,11 +18,15 @@ export const quoted = (text: string, most = 300): string => {
 /** `Deployment shop/web` */
 export const ownerName = ({ kind, namespace, name }: Owner): string => `${kind} ${namespace}/${name}`;
 
-/** `2 replicas of Deployment shop/web` */
+/** `Deployment shop/web wants 2 replicas` */
 export const wants = (owner: Owner): string =>
   owner.wanted === undefined
-    ? `${ownerName(owner)} has ${count(owner.pods.length, "pod")}`
+    ? `${ownerName(owner)} has ${count(owner.pods.length, "pod")} (how many it wants cannot be read here)`
     : `${ownerName(owner)} wants ${count(owner.wanted, "replica")}`;
+
+/** How many replicas each of them wants can be read. */
+export const isKnown = (owners: readonly Owner[]): boolean =>
+  owners.every(({ wanted }) => wanted !== undefined);
 
 /** Who decided on the number of replicas: its autoscaler, or the last writer; nothing where nobody is on record. */
 export function decidedBy(owner: Owner): string {
@@ -61,7 +65,8 @@ export function scaleTo(owner: Owner, replicas: number): string {
     const spec = { minReplicas: replicas, ...(maxReplicas < replicas ? { maxReplicas: replicas } : {}) };
     return `raise the minimum: \`kubectl -n ${namespace} patch hpa ${autoscaler.metadata.name} --type merge -p '${JSON.stringify({ spec })}'\``;
   }
-  if (owner.wanted === undefined) return `give ${ownerName(owner)} ${replicas} pods`;
+  if (owner.wanted === undefined)
+    return `see whether ${ownerName(owner)} lacks pods, and give it ${replicas}: \`kubectl -n ${namespace} describe ${kind.toLowerCase()} ${name}\``;
   return `scale up: \`kubectl -n ${namespace} scale ${kind.toLowerCase()}/${name} --replicas=${replicas}\``;
 }
 

@@ -250,7 +250,7 @@ const GOLDEN: [what: string, lists: Lists, rule: string, text: string][] = [
       ],
     },
     "budget-min-available-all",
-    'PodDisruptionBudget shop/web: it allows 0 disruptions: needs 2 healthy and has 2 of 2; minAvailable 2 is as many replicas as are wanted: RedisCluster shop/web has 2 pods. To go on: allow one at a time: `kubectl -n shop patch pdb web --type merge -p \'{"spec":{"minAvailable":1}}\'` (RedisCluster web owns the budget and may write it back: change it there), or give RedisCluster shop/web 3 pods',
+    'PodDisruptionBudget shop/web: it allows 0 disruptions: needs 2 healthy and has 2 of 2; minAvailable 2 is as many pods as there are: RedisCluster shop/web has 2 pods (how many it wants cannot be read here). To go on: see whether RedisCluster shop/web lacks pods, and give it 3: `kubectl -n shop describe rediscluster web`, or allow one at a time: `kubectl -n shop patch pdb web --type merge -p \'{"spec":{"minAvailable":1}}\'` (RedisCluster web owns the budget and may write it back: change it there)',
   ],
   [
     "a CloudNativePG primary without a replica",
@@ -733,6 +733,82 @@ describe("the root cause of a budget that blocks", () => {
   });
 });
 
+describe("what decides between causes", () => {
+  const rules = (lists: Lists): string[] => judge(lists).map(({ rule }) => rule);
+  const fix = (lists: Lists): string => judge(lists)[0]?.fix ?? "";
+  it("70 % leaves one over from 4 replicas on", () => {
+    const lists = { ...web(3), Pod: three, PodDisruptionBudget: [budgetOf({ minAvailable: "70%" })] };
+    assert.match(fix(lists), /--replicas=4`$/);
+  });
+  it("a budget that lets broken pods be evicted is not told to do so", () => {
+    const sick = [ill("web-1", crashing), ill("web-2", crashing)];
+    const policy = (unhealthyPodEvictionPolicy?: string): Lists => ({
+      ...web(2),
+      Pod: sick,
+      PodDisruptionBudget: [
+        budgetOf({
+          minAvailable: 1,
+          ...(unhealthyPodEvictionPolicy === undefined ? {} : { unhealthyPodEvictionPolicy }),
+        }),
+      ],
+    });
+    assert.match(fix(policy()), /AlwaysAllow/);
+    assert.match(fix(policy("IfHealthyBudget")), /AlwaysAllow/);
+    assert.doesNotMatch(fix(policy("AlwaysAllow")), /AlwaysAllow/);
+  });
+  it("a young pod that has lost its readiness is not starting", () => {
+    const at = (since: string): Lists => {
+      const pod = podOf("web-3", { ready: false, created: "2026-11-20T11:59:00Z" });
+      pod.status = {
+        ...pod.status,
+        conditions: [{ type: "Ready", status: "False", lastTransitionTime: since }],
+      };
+      return { ...web(3), Pod: [...two, pod], PodDisruptionBudget: [budgetOf({ minAvailable: 2 })] };
+    };
+    assert.deepEqual(rules(at("2026-11-20T11:59:02Z")), ["budget-pods-starting"]);
+    assert.deepEqual(rules(at("2026-11-20T11:59:40Z")), ["budget-pods-not-ready"]);
+  });
+  it("a StatefulSet's pod that has ended and cannot go is named, not the one that is not there", () => {
+    const held = ofSet("web-2", {
+      ready: false,
+      phase: "Failed",
+      metadata: {
+        labels: { app: "web" },
+        ownerReferences: [ref("StatefulSet", "web")],
+        deletionTimestamp: "2026-11-20T11:00:00Z",
+        finalizers: ["example.com/hold"],
+      },
+    });
+    const lists = {
+      ...database(3),
+      Pod: [ofSet("web-0"), ofSet("web-1"), held],
+      PodDisruptionBudget: [budgetOf({ maxUnavailable: 1 })],
+    };
+    assert.deepEqual(rules(lists), ["budget-pods-not-ready"]);
+  });
+  it("of two budgets over the same pods one is not kept up to date: that is its cause", () => {
+    const counts = { disruptionsAllowed: 0, currentHealthy: 0, desiredHealthy: 1, expectedPods: 2 };
+    const forgotten = budgetOf({ minAvailable: 1 }, { status: { ...counts, observedGeneration: 1 } });
+    const kept = budgetOf({ maxUnavailable: 1 }, { name: "web-new" });
+    const [found, ...others] = judge({ ...web(2), Pod: two, PodDisruptionBudget: [forgotten, kept] });
+    assert.deepEqual(others, []);
+    assert.equal(
+      sentence(found ?? assert.fail("no finding")),
+      "PodDisruptionBudget shop/web: it allows 0 disruptions: needs 1 healthy and has 0 of 2; PodDisruptionBudget shop/web-new selects the same pods, and of several budgets the disruption controller keeps only one up to date: this one still counts 0 healthy where 2 are. To go on: leave one PodDisruptionBudget per pod: narrow the others' selectors or delete them",
+    );
+    assert.deepEqual([found?.rule, found?.severity], ["several-budgets", "block"]);
+  });
+  it("CloudNativePG's budget of the replicas is an ordinary one", () => {
+    const replicas = budgetOf(
+      { minAvailable: 1, selector: { matchLabels: { "cnpg.io/instanceRole": "replica" } } },
+      { name: "db", metadata: { labels: { "cnpg.io/cluster": "db" } } },
+    );
+    assert.deepEqual(rules({ Pod: [primary(), replica()], PodDisruptionBudget: [replicas] }), [
+      "budget-min-available-all",
+    ]);
+  });
+});
+
 describe("budgets that do not block", () => {
   const quiet: [what: string, lists: Lists][] = [
     ["room for one", { ...web(3), Pod: three, PodDisruptionBudget: [budgetOf({ minAvailable: 2 })] }],
@@ -906,6 +982,18 @@ describe("zero by design", () => {
       );
     });
   }
+  it("says so where Strimzi's drain cleaner has no webhook", () => {
+    const lists = { Pod: [kafka("k-0"), kafka("k-1")], PodDisruptionBudget: [kafkaBudget] };
+    const webhook = { metadata: { name: "strimzi-drain-cleaner", uid: "w" } };
+    assert.match(
+      judge(lists)[0]?.fix ?? "",
+      /no ValidatingWebhookConfiguration whose name contains drain-cleaner/,
+    );
+    assert.match(
+      judge({ ...lists, ValidatingWebhookConfiguration: [webhook] })[0]?.fix ?? "",
+      /^nothing: its node is drained late/,
+    );
+  });
   it("Strimzi's default, which leaves one over, is an ordinary budget", () => {
     const one = budgetOf(
       { minAvailable: 1, selector: kafkaBudget.spec?.selector },
