@@ -3,6 +3,8 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Finding, nameOf, sentence } from "../../../rollout/finding.ts";
+import { tooLong } from "../../../rollout/plan/limits.ts";
+import { planOf } from "../../../rollout/plan/plan.ts";
 import { findings } from "../../../rollout/preflight/findings.ts";
 import { RULES } from "../../../rollout/preflight/rules.ts";
 import { loadScenario, type Scenario } from "./scenario.ts";
@@ -25,7 +27,10 @@ const isExpected = ({ rule, object }: Finding, { expect }: Scenario): boolean =>
 
 /** Every expected finding is there and says what it must; no block is there that is not expected. */
 function check(scenario: Scenario): void {
-  const found = findings(scenario.question);
+  const { question } = scenario;
+  const plan = planOf(question);
+  const late = plan === undefined ? [] : tooLong(question.target, plan.estimate, question.config, 0);
+  const found = [...findings(question), ...late];
   for (const { rule, object, says } of scenario.expect) {
     const match = found.find((it) => it.rule === rule && nameOf(it.object) === object);
     assert.ok(match, `expected ${rule} on ${object}; found ${told(found)}`);

@@ -52,6 +52,7 @@ function bind(objects: Objects, pod: Pod, name: string): void {
       status: { phase: "Bound" },
     },
   });
+  const uid = objects.get("PersistentVolumeClaim", name, namespace)?.metadata.uid;
   const node = pod.spec?.nodeName;
   const zone =
     node === undefined
@@ -64,7 +65,7 @@ function bind(objects: Objects, pod: Pod, name: string): void {
       spec: {
         accessModes: ["ReadWriteOnce"],
         storageClassName: className,
-        claimRef: { namespace, name },
+        claimRef: { namespace, name, uid },
         ...source(provisioner, volumeName, { zone, node }),
       },
       status: { phase: "Bound" },
