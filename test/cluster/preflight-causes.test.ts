@@ -545,7 +545,9 @@ describe("root causes of budgets on a real API server", function () {
       target: { pool: "workers", generation: "bbbbbbbb", image: { ami: "ami-1" }, groups: [] },
       config: rolloutSchema.parse({}),
       now: Date.now(),
-    }).filter(({ object }) => object.namespace === ns && object.kind === "Pod");
+    }).filter(
+      ({ object, rule }) => object.namespace === ns && object.kind === "Pod" && rule === "several-budgets",
+    );
     assert.deepEqual(
       found.map(({ severity, object }) => `${severity} ${object.kind} ${object.name}`),
       pods.map(({ metadata }) => `block Pod ${metadata.name}`).toSorted(),
