@@ -153,6 +153,7 @@ function makePods(objects: Objects, doc: Doc): void {
             resources: { requests: { cpu: "100m", memory: "128Mi" } },
           },
         ],
+        ...(kind === "Job" && { restartPolicy: "Never" }),
         ...template.spec,
         ...(node === undefined || node === "none" ? {} : { nodeName: node }),
       },

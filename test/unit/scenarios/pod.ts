@@ -1,6 +1,19 @@
 import type { Condition, Container, ContainerStatus, Pod } from "../../../rollout/cluster/types.ts";
 import { SINCE } from "./defaults.ts";
 
+/** What the API server writes into every pod that says nothing else. */
+const DEFAULTS = {
+  restartPolicy: "Always",
+  schedulerName: "default-scheduler",
+  terminationGracePeriodSeconds: 30,
+};
+const LOST_NODE = ["not-ready", "unreachable"].map((state) => ({
+  key: `node.kubernetes.io/${state}`,
+  operator: "Exists",
+  effect: "NoExecute",
+  tolerationSeconds: 300,
+}));
+
 /** A pod with its status filled in as the kubelet and the scheduler would: it runs and is Ready where nothing else is said. */
 export function podOf(pod: Pod): Pod {
   const { spec = {}, status = {} } = pod;
@@ -23,7 +36,7 @@ export function podOf(pod: Pod): Pod {
   for (const it of status.conditions ?? []) conditions.set(it.type, { lastTransitionTime: SINCE, ...it });
   return {
     ...pod,
-    spec: { ...spec, containers },
+    spec: { ...DEFAULTS, ...spec, containers, tolerations: [...(spec.tolerations ?? []), ...LOST_NODE] },
     status: {
       ...(scheduled && { startTime: pod.metadata.creationTimestamp ?? SINCE }),
       ...status,
