@@ -109,13 +109,16 @@ export interface ContainerEnd {
 export interface PodVolume {
   name: string;
   persistentVolumeClaim?: { claimName: string };
-  ephemeral?: object;
+  /** Its claim is made with the pod and goes with it; the name is `<pod>-<volume>`. */
+  ephemeral?: { volumeClaimTemplate?: { spec?: PersistentVolumeClaim["spec"] } };
   emptyDir?: { medium?: string; sizeLimit?: string };
   hostPath?: { path: string };
   /** In-tree volumes without a claim: they limit a pod to one node at a time. */
   awsElasticBlockStore?: { volumeID: string };
   azureDisk?: { diskName: string };
-  gcePersistentDisk?: { pdName: string };
+  gcePersistentDisk?: { pdName: string; readOnly?: boolean };
+  iscsi?: { iqn: string; readOnly?: boolean };
+  rbd?: { monitors: string[]; pool?: string; image: string; readOnly?: boolean };
 }
 
 export interface Container {
@@ -181,6 +184,7 @@ export interface PodSpec {
   schedulingGates?: { name: string }[];
   terminationGracePeriodSeconds?: number;
   hostNetwork?: boolean;
+  restartPolicy?: string;
   runtimeClassName?: string;
   overhead?: Record<string, string>;
   resources?: Resources;
@@ -325,6 +329,8 @@ export interface PersistentVolumeClaim extends KubeObject {
     storageClassName?: string;
     accessModes?: string[];
     resources?: Resources;
+    selector?: LabelSelector;
+    volumeMode?: string;
   };
   status?: { phase?: string };
 }
@@ -332,8 +338,10 @@ export interface PersistentVolumeClaim extends KubeObject {
 export interface PersistentVolume extends KubeObject {
   spec?: {
     accessModes?: string[];
+    capacity?: Record<string, string>;
+    volumeMode?: string;
     storageClassName?: string;
-    claimRef?: { namespace?: string; name?: string };
+    claimRef?: { namespace?: string; name?: string; uid?: string };
     csi?: { driver: string; volumeHandle?: string };
     local?: { path: string };
     hostPath?: { path: string };
@@ -342,8 +350,11 @@ export interface PersistentVolume extends KubeObject {
     awsElasticBlockStore?: { volumeID: string };
     azureDisk?: { diskName: string };
     gcePersistentDisk?: { pdName: string };
+    cinder?: { volumeID: string };
+    vsphereVolume?: { volumePath: string };
     nodeAffinity?: { required?: { nodeSelectorTerms?: NodeSelectorTerm[] } };
   };
+  status?: { phase?: string };
 }
 
 export interface NodeSelectorRequirement {
@@ -358,7 +369,7 @@ export interface VolumeAttachment extends KubeObject {
 }
 
 export interface CSIDriver extends KubeObject {
-  spec?: { attachRequired?: boolean };
+  spec?: { attachRequired?: boolean; storageCapacity?: boolean };
 }
 
 export interface Lease extends KubeObject {
