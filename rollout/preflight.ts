@@ -1,16 +1,24 @@
 import { announce } from "./alert.ts";
 import { Blocked } from "./errors.ts";
-import { count, type Finding, nameOf, sentence } from "./finding.ts";
+import type { Pod } from "./cluster/types.ts";
+import { count, type Finding, nameOf, sentence, sortFindings } from "./finding.ts";
 import type { Inventory } from "./inventory.ts";
 import { EVENT } from "./names.ts";
+import { isTerminating, judgePod, workloadPodsOn } from "./pods.ts";
 import { findings } from "./preflight/findings.ts";
+import { rehearse } from "./preflight/rehearse.ts";
 import type { RunRecord } from "./run-state.ts";
 import type { Job } from "./run.ts";
 import { readContext, withContext } from "./snapshot.ts";
+import { isBlue } from "./target.ts";
 import { until } from "./wait.ts";
 
 /** While it is blocked, what explains (Deployments, autoscalers, …) is read again this often; what moves is followed live. */
 const CONTEXT_SECONDS = 10;
+/** A denied rehearsal is held again this often. */
+const REHEARSE_SECONDS = 30;
+/** A look at a large cluster takes a while: between two looks that long, times this, so that a pause does not keep a core busy. */
+const REST = 4;
 
 export const blocking = (found: Finding[]): Finding[] =>
   found.filter(({ severity }) => severity !== "warning");
@@ -30,6 +38,7 @@ export async function passPreflight(
   const told = new Map<string, Finding>();
   let context = await readContext(job.cluster);
   let contextAt = began;
+  /** Worked out from the picture alone. */
   const look = async (): Promise<Finding[]> => {
     if (clock.now() - contextAt >= CONTEXT_SECONDS * 1000) {
       context = await readContext(job.cluster);
@@ -45,13 +54,31 @@ export async function passPreflight(
       resumed: ownPodsHaveTime ? resumed : undefined,
     });
   };
+  const warn = (found: Finding[]): void => {
+    for (const finding of found.filter(({ severity }) => severity === "warning")) {
+      // the program has shown most on the pool's Handover (components/plan.ts): said once on the terminal, kept in the run log
+      log.info("finding", `pre-flight warns: ${sentence(finding)}`, { finding });
+    }
+  };
   let now = await look();
-  for (const finding of now.filter(({ severity }) => severity === "warning")) {
-    // the program has shown them on the pool's Handover (components/plan.ts): said once on the terminal, kept in the run log
-    log.info("finding", `pre-flight warns: ${sentence(finding)}`, { finding });
-  }
+  warn(now);
+  let restUntil = 0;
+  let rehearsed: Finding[] | undefined;
+  let rehearseAt = 0;
   const check = async (): Promise<Finding[] | undefined> => {
+    if (clock.now() < restUntil) return undefined;
+    const lookAt = clock.now();
     now = await look();
+    restUntil = clock.now() + (clock.now() - lookAt) * REST;
+    if (blocking(now).length === 0) {
+      if (rehearsed === undefined || clock.now() >= rehearseAt) {
+        const first = rehearsed === undefined;
+        rehearsed = await rehearse(job, toEvict(job, inventory));
+        rehearseAt = clock.now() + REHEARSE_SECONDS * 1000;
+        if (first) warn(rehearsed);
+      }
+      now = sortFindings([...now, ...rehearsed]);
+    }
     const blocks = now.filter(({ severity }) => severity === "block");
     const keys = new Set(blocks.map(keyOf));
     for (const finding of blocks) {
@@ -96,5 +123,13 @@ export async function passPreflight(
   log.info("preflight", `pre-flight of pool ${job.target.pool} passed${warned}`, { warnings: passed.length });
   return passed;
 }
+
+/** The pods that the drain will evict. */
+const toEvict = ({ target, config }: Job, inventory: Inventory): Pod[] =>
+  inventory
+    .all("Node")
+    .filter((node) => isBlue(target, node))
+    .flatMap((node) => workloadPodsOn(inventory, node.metadata.name))
+    .filter((pod) => judgePod(pod, config.drain).action === "evict" && !isTerminating(pod));
 
 const keyOf = (finding: Finding): string => `${finding.rule} ${nameOf(finding.object)}`;

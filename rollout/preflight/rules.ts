@@ -29,6 +29,9 @@ export const RULES = {
   "empty-dir": "block",
   "pod-excluded": "warning",
   "node-not-ready": "warning",
+  "eviction-denied": "block",
+  "eviction-by-operator": "warning",
+  "eviction-not-judged": "warning",
   "too-long": "warning",
 } as const satisfies Record<string, "block" | "warning">;
 export type RuleName = keyof typeof RULES;
