@@ -1,4 +1,4 @@
-import type { Pod } from "./cluster/types.ts";
+import type { Pod, PodVolume } from "./cluster/types.ts";
 import { controllerOf, type Picture } from "./picture.ts";
 import { matches, parseSelector } from "./selectors.ts";
 
@@ -58,11 +58,18 @@ export function judgePod(pod: Pod, rules: PodRules): PodVerdict {
     return {
       action: "refuse",
       rule: "empty-dir",
-      why: `its emptyDir volume ${volumes.map(({ name }) => name).join(", ")} is lost when it moves`,
+      why: `its emptyDir volume ${volumes.map(emptyDirText).join(", ")} is lost when it moves`,
       fix: "set rollout.drain.deleteEmptyDirData: true once no data lives only there",
     };
   }
   return { action: "evict" };
+}
+
+/** `cache`, `cache (up to 2Gi)`, `cache (in memory, up to 64Mi)` */
+function emptyDirText({ name, emptyDir: { medium = "", sizeLimit } = {} }: PodVolume): string {
+  const size = sizeLimit === undefined || sizeLimit === "0" ? [] : [`up to ${sizeLimit}`];
+  const facts = [...(medium === "" ? [] : [`in ${medium.toLowerCase()}`]), ...size];
+  return facts.length === 0 ? name : `${name} (${facts.join(", ")})`;
 }
 
 const consented = (selector: string | undefined, pod: Pod): boolean =>

@@ -37,6 +37,14 @@ export interface GreenSpec {
   taints: Taint[];
   /** The kubelet's limit of pods, where the config sets it. */
   maxPods?: number | undefined;
+  /** Where the config says it: by itself, or with the image type. */
+  architecture?: "amd64" | "arm64" | undefined;
+  /** EKS's name for the kind of image, where it has one. */
+  amiType?: string | undefined;
+  /** How many hops an answer of the instance metadata service may take. */
+  hopLimit?: number | undefined;
+  /** EKS replaces broken nodes by itself. */
+  nodeRepair?: boolean | undefined;
   /** Subnet and sizes by zone; without `desired` green becomes as large as blue is, within min and max. */
   zones: { zone: string; subnet: string; min: number; max: number; desired?: number | undefined }[];
 }
@@ -50,6 +58,17 @@ export function greenSpecOf(pool: AwsPoolConfig, generation: string): GreenSpec 
     labels: { ...pool.labels, [LABEL_POOL]: pool.name, [LABEL_GENERATION]: generation },
     taints: pool.taints,
     maxPods: pool.maxPods,
+    architecture: architectureOf(pool),
+    amiType: pool.kind === "eks-managed" ? pool.amiType : undefined,
+    hopLimit: pool.metadataOptions.hopLimit,
+    nodeRepair: pool.kind === "eks-managed" ? pool.nodeRepair : undefined,
     zones: zonesOf(pool.zones).map(([zone, subnet]) => ({ zone, subnet, ...pool.size })),
   };
+}
+
+/** Kubernetes' word for what the config says; undefined where it says nothing. */
+function architectureOf(pool: AwsPoolConfig): GreenSpec["architecture"] {
+  const amiType = pool.kind === "eks-managed" ? pool.amiType : undefined;
+  if (pool.architecture === undefined && amiType === undefined) return undefined;
+  return pool.architecture === "arm64" || amiType?.includes("ARM_64") === true ? "arm64" : "amd64";
 }

@@ -8,6 +8,8 @@ export interface CloudFacts {
   vcpus?: { quota: number; used: number; name: string } | undefined;
   /** Managed node groups of the cluster against its quota. */
   groups?: { quota: number; used: number } | undefined;
+  /** How many hops an answer of the instance metadata service may take, by instance id: of blue's nodes. */
+  hopLimits?: Map<string, number> | undefined;
   /** What could not be asked, and why: one sentence each. */
   notAsked: string[];
 }

@@ -1,7 +1,9 @@
+import type { Toleration } from "../cluster/types.ts";
 import type { Finding } from "../finding.ts";
 import { judgePod } from "../pods.ts";
 import type { Scene } from "./question.ts";
 import { finding, refOf } from "./rules.ts";
+import { topOwners } from "./top-owner.ts";
 
 /** Pods that may not be evicted without the operator's word, or never. */
 export function pods({ picture, config, moving }: Scene): Finding[] {
@@ -22,6 +24,18 @@ export function pods({ picture, config, moving }: Scene): Finding[] {
         ),
       );
     }
+    if (toleratesEverything(pod.spec?.tolerations ?? [])) {
+      const [owner] = topOwners(picture, [pod]);
+      const whose = owner === undefined ? "the pod" : `${owner.kind} ${owner.namespace}/${owner.name}`;
+      found.push(
+        finding(
+          "pod-tolerates-everything",
+          object,
+          `it tolerates every taint that keeps pods off a node, a cordon's too (${where}), so the scheduler may send it back to a node that is being emptied, and the handover would hold`,
+          `let ${whose} tolerate by key what it has to (\`operator: Exists\` without a key is everything), or leave it out: rollout.drain.podSelector`,
+        ),
+      );
+    }
     const budgets = picture.budgetsOf(pod);
     if (budgets.length > 1) {
       const names = budgets.map(({ metadata }) => metadata.name).toSorted();
@@ -37,3 +51,10 @@ export function pods({ picture, config, moving }: Scene): Finding[] {
   }
   return found;
 }
+
+/** Every key, and the effect with which a node is closed: https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/. */
+const toleratesEverything = (tolerations: readonly Toleration[]): boolean =>
+  tolerations.some(
+    ({ key = "", operator, effect = "" }) =>
+      key === "" && operator === "Exists" && (effect === "" || effect === "NoSchedule"),
+  );

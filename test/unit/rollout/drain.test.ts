@@ -107,12 +107,12 @@ describe("the time that a drain may take", () => {
       .map((pod) => [pod.spec?.nodeName ?? "", pod.metadata.name] as const)
       .toSorted(([a], [b]) => b.localeCompare(a));
     assert.ok(last);
-    setReady(last[1], "False");
     const moved: string[] = [];
     const tooSoon: string[] = [];
     const run = await runHandover(on, "only", {
       rollout: { health: { windowSeconds: 0 } },
       onLine: ({ event, pod }) => {
+        if (event === "preflight") setReady(last[1], "False"); // before it would be a block
         if (event !== "evict" || !String(pod).includes("kafka-")) return;
         for (const name of moved)
           if (!isReady(kafka().find(({ metadata }) => metadata.name === name)))
