@@ -12,7 +12,7 @@ import {
 import { CONTEXT_KINDS, CORE_KINDS, type PictureKind } from "../../../rollout/picture.ts";
 import { budgetStatus } from "../../simulated/disruption.ts";
 import { csiNodeOf, nodeNamed, SINCE } from "./defaults.ts";
-import { type Doc, type Json, merge, type PodEntry } from "./merge.ts";
+import { type Doc, type Json, merge, type PodEntry, withoutNulls } from "./merge.ts";
 import { Objects } from "./objects.ts";
 import { podOf } from "./pod.ts";
 import { addStorage, STORAGE_CLASSES } from "./storage.ts";
@@ -60,7 +60,9 @@ export function expand(docs: Doc[], nodes: string[]): Partial<{ [K in PictureKin
       ...budget,
       status: budgetStatus(objects, budget),
     } as PodDisruptionBudget);
-  return Object.fromEntries(PICTURE_KINDS.map((kind) => [kind, objects.all(kind as PictureKind)]));
+  return Object.fromEntries(
+    PICTURE_KINDS.map((kind) => [kind, objects.all(kind as PictureKind).map(withoutNulls)]),
+  );
 }
 
 const uidOf = (kind: string, namespace: string | undefined, name: string): string =>

@@ -15,6 +15,14 @@ export function merge<T extends object>(base: T, change: object | undefined): T 
   return merged as T;
 }
 
+/** A field that a scenario sets to null is not there. */
+export function withoutNulls<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(withoutNulls) as T;
+  if (!isMap(value)) return value;
+  const kept = Object.entries(value).filter(([, it]) => it !== null);
+  return Object.fromEntries(kept.map(([key, it]) => [key, withoutNulls(it)])) as T;
+}
+
 /** One pod of a workload: its node, or what is special about it. */
 export type PodEntry = string | ({ node?: string; name?: string; labels?: Record<string, string> } & Json);
 

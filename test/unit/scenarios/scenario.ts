@@ -23,6 +23,8 @@ const header = z.strictObject({
   config: z.record(z.string(), z.unknown()).default({}),
   /** What green has otherwise than blue; `zones` as names. */
   green: z.record(z.string(), z.unknown()).default({}),
+  /** The API server's. */
+  serverVersion: z.string().default("v1.34.1-eks-113cf36"),
   unread: z
     .array(
       z.strictObject({
@@ -34,6 +36,8 @@ const header = z.strictObject({
     .default([]),
   /** What the cloud said of its limits; without it nobody asked. */
   cloud: z.record(z.string(), z.unknown()).optional(),
+  /** What the API server answers to a dry-run eviction, by pod: `shop/web-1: admission webhook … denied the request`. */
+  dryRuns: z.record(z.string(), z.string()).default({}),
   expect: z
     .array(
       z.strictObject({ rule: z.string(), object: z.string(), says: z.array(z.string().min(1)).default([]) }),
@@ -47,6 +51,7 @@ export interface Scenario {
   title: string;
   expect: { rule: string; object: string; says: string[] }[];
   never: string[];
+  dryRuns: Record<string, string>;
   question: Question;
 }
 
@@ -55,19 +60,21 @@ export function loadScenario(path: string): Scenario {
   const [first, ...docs] = documentsOf(readFileSync(path, "utf8"));
   const parsed = header.safeParse(first);
   if (!parsed.success) throw new Error(`the first document is no Scenario: ${z.prettifyError(parsed.error)}`);
-  const { title, expect, never, nodes, config, green, unread, cloud } = parsed.data;
+  const { title, expect, never, nodes, config, green, unread, cloud, dryRuns, serverVersion } = parsed.data;
   const objects = expand(docs as Doc[], nodes ?? Object.keys(BLUE_NODES));
   for (const { kind } of unread) delete objects[kind];
   return {
     title,
     expect,
     never,
+    dryRuns,
     question: {
       picture: new FixedPicture(objects, unread),
       target: TARGET,
       config: rolloutConfig(config),
       now: NOW,
       green: greenOf(green),
+      serverVersion,
       ...(cloud === undefined ? {} : { cloud: cloudOf(cloud) }),
     },
   };
@@ -97,13 +104,14 @@ function greenOf({ zones, ...rest }: Record<string, unknown>): GreenSpec {
   return merge(GREEN, { ...rest, ...named });
 }
 
-function cloudOf({ instanceTypes, freeAddresses, ...rest }: Record<string, unknown>): CloudFacts {
+function cloudOf({ instanceTypes, freeAddresses, hopLimits, ...rest }: Record<string, unknown>): CloudFacts {
   return {
     notAsked: [],
     ...rest,
     ...(isMap(instanceTypes) && {
       instanceTypes: new Map(Object.entries(instanceTypes as Record<string, InstanceType>)),
     }),
+    ...(isMap(hopLimits) && { hopLimits: new Map(Object.entries(hopLimits as Record<string, number>)) }),
     ...(isMap(freeAddresses) && {
       freeAddresses: new Map(Object.entries(freeAddresses as Record<string, number>)),
     }),

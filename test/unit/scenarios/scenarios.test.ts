@@ -5,7 +5,12 @@ import { fileURLToPath } from "node:url";
 import { type Finding, nameOf, sentence } from "../../../rollout/finding.ts";
 import { tooLong } from "../../../rollout/plan/limits.ts";
 import { planOf } from "../../../rollout/plan/plan.ts";
+import { CONTEXT_KINDS, CORE_KINDS, FixedPicture } from "../../../rollout/picture.ts";
+import type { Clock } from "../../../rollout/clock.ts";
+import type { Cluster } from "../../../rollout/cluster/cluster.ts";
 import { findings } from "../../../rollout/preflight/findings.ts";
+import { sceneOf } from "../../../rollout/preflight/question.ts";
+import { rehearse } from "../../../rollout/preflight/rehearse.ts";
 import { RULES } from "../../../rollout/preflight/rules.ts";
 import { loadScenario, type Scenario } from "./scenario.ts";
 
@@ -25,12 +30,25 @@ const told = (found: Finding[]): string =>
 const isExpected = ({ rule, object }: Finding, { expect }: Scenario): boolean =>
   expect.some((it) => it.rule === rule && it.object === nameOf(object));
 
+/** What dry-run evictions bring to light, where the scenario says what the API server answers. */
+async function rehearsed({ question, dryRuns }: Scenario): Promise<Finding[]> {
+  const evict: Cluster["evict"] = ({ name, namespace }) => {
+    const message = dryRuns[`${namespace}/${name}`];
+    if (message === undefined) return Promise.resolve({ outcome: "evicted" });
+    const status = message.startsWith("Internal error") ? 500 : 403;
+    return Promise.resolve({ outcome: "refused", status, message });
+  };
+  const clock: Clock = { now: () => question.now, sleep: () => Promise.resolve() };
+  const world = { cluster: { evict } as Cluster, clock, signal: new AbortController().signal };
+  return Object.keys(dryRuns).length === 0 ? [] : rehearse(world, sceneOf(question).moving);
+}
+
 /** Every expected finding is there and says what it must; no block is there that is not expected. */
-function check(scenario: Scenario): void {
+async function check(scenario: Scenario): Promise<void> {
   const { question } = scenario;
   const plan = planOf(question);
   const late = plan === undefined ? [] : tooLong(question.target, plan.estimate, question.config, 0);
-  const found = [...findings(question), ...late];
+  const found = [...findings(question), ...late, ...(await rehearsed(scenario))];
   for (const { rule, object, says } of scenario.expect) {
     const match = found.find((it) => it.rule === rule && nameOf(it.object) === object);
     assert.ok(match, `expected ${rule} on ${object}; found ${told(found)}`);
@@ -43,6 +61,22 @@ function check(scenario: Scenario): void {
   assert.equal(forbidden.length, 0, `these rules have nothing to say here: ${told(forbidden)}`);
 }
 
+describe("the order in which lists arrive", () => {
+  for (const name of ["healthy", "unhealthy"]) {
+    it(`changes no word of a finding: ${name}`, () => {
+      for (const file of filesIn(name)) {
+        const { question } = loadScenario(join(folder(name), file));
+        const lists = [...CORE_KINDS, ...CONTEXT_KINDS].map((kind) => [
+          kind,
+          question.picture.all(kind).toReversed(),
+        ]);
+        const picture = new FixedPicture(Object.fromEntries(lists) as object, question.picture.unread);
+        assert.deepEqual(findings({ ...question, picture }), findings(question), file);
+      }
+    });
+  }
+});
+
 /** The library keeps its size; another folder may have as many as it likes. */
 function atLeast(number: number, files: string[]): void {
   if (own !== undefined) return;
@@ -54,10 +88,10 @@ const isBlock = ({ rule }: { rule: string }): boolean => (RULES as Record<string
 describe("healthy cluster scenarios", () => {
   const files = filesIn("healthy");
   for (const file of files) {
-    it(`${file}: nothing blocks`, () => {
+    it(`${file}: nothing blocks`, async () => {
       const scenario = loadScenario(join(folder("healthy"), file));
       assert.ok(!scenario.expect.some(isBlock), "a healthy scenario expects no block");
-      check(scenario);
+      await check(scenario);
     });
   }
   atLeast(25, files);
@@ -66,10 +100,10 @@ describe("healthy cluster scenarios", () => {
 describe("unhealthy cluster scenarios", () => {
   const files = filesIn("unhealthy");
   for (const file of files) {
-    it(`${file}: found, and nothing else blocks`, () => {
+    it(`${file}: found, and nothing else blocks`, async () => {
       const scenario = loadScenario(join(folder("unhealthy"), file));
       assert.ok(scenario.expect.length > 0, "an unhealthy scenario expects a finding");
-      check(scenario);
+      await check(scenario);
     });
   }
   atLeast(40, files);
