@@ -26,8 +26,11 @@ export async function livePlan(config: Config): Promise<Brief> {
   try {
     report = await look(config, pulumi.getStack(), REQUEST_TIMEOUT_SECONDS);
   } catch (error) {
+    // a fault of ours must not send anybody to look at the cluster
+    const ours = error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError;
+    const what = ours ? "PatchGuard has a bug (please report it)" : "the cluster could not be read";
     await pulumi.log.warn(
-      `the cluster could not be read, so there are no findings and no plan: ${explain(error)}`,
+      `${what}, so there are no findings and no plan: ${ours ? error.stack : explain(error)}`,
     );
     return {};
   }
