@@ -1,7 +1,7 @@
 import { loadYaml } from "@kubernetes/client-node";
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import type { CloudFacts, InstanceType } from "../../../rollout/cloud/facts.ts";
+import type { CloudFacts } from "../../../rollout/cloud/facts.ts";
 import { type RolloutConfig, rolloutSchema } from "../../../rollout/config/rollout.ts";
 import { CONTEXT_KINDS, CORE_KINDS, FixedPicture } from "../../../rollout/picture.ts";
 import type { Question } from "../../../rollout/preflight/question.ts";
@@ -104,18 +104,15 @@ function greenOf({ zones, ...rest }: Record<string, unknown>): GreenSpec {
   return merge(GREEN, { ...rest, ...named });
 }
 
-function cloudOf({ instanceTypes, freeAddresses, hopLimits, ...rest }: Record<string, unknown>): CloudFacts {
-  return {
-    notAsked: [],
-    ...rest,
-    ...(isMap(instanceTypes) && {
-      instanceTypes: new Map(Object.entries(instanceTypes as Record<string, InstanceType>)),
-    }),
-    ...(isMap(hopLimits) && { hopLimits: new Map(Object.entries(hopLimits as Record<string, number>)) }),
-    ...(isMap(freeAddresses) && {
-      freeAddresses: new Map(Object.entries(freeAddresses as Record<string, number>)),
-    }),
-  };
+/** What is by name or zone is a map there. */
+const MAPS = ["instanceTypes", "freeAddresses", "hopLimits", "launched"];
+
+function cloudOf(facts: Record<string, unknown>): CloudFacts {
+  const read = Object.entries(facts).map(([key, value]) => [
+    key,
+    MAPS.includes(key) && isMap(value) ? new Map(Object.entries(value)) : value,
+  ]);
+  return { notAsked: [], ...(Object.fromEntries(read) as Partial<CloudFacts>) };
 }
 
 /** As the API server hands it over: times are text. */
