@@ -61,6 +61,23 @@ async function check(scenario: Scenario): Promise<void> {
   assert.equal(forbidden.length, 0, `these rules have nothing to say here: ${told(forbidden)}`);
 }
 
+describe("the library", () => {
+  it("expects every rule of pre-flight somewhere", function () {
+    if (own !== undefined) this.skip();
+    const expected = new Set(
+      ["healthy", "unhealthy"].flatMap((name) =>
+        filesIn(name).flatMap((file) =>
+          loadScenario(join(folder(name), file)).expect.map(({ rule }) => rule),
+        ),
+      ),
+    );
+    const missing = Object.keys(RULES).filter((rule) => !expected.has(rule));
+    assert.deepEqual(missing, [], "each of these wants a scenario");
+    const unknown = [...expected].filter((rule) => !(rule in RULES));
+    assert.deepEqual(unknown, [], "no rule is called so");
+  });
+});
+
 describe("the order in which lists arrive", () => {
   for (const name of ["healthy", "unhealthy"]) {
     it(`changes no word of a finding: ${name}`, () => {
