@@ -80,9 +80,11 @@ export class Candidate {
     );
   }
 
-  /** Spread constraints with their counts, as they are now. */
-  get constraints(): readonly SpreadState[] {
-    return this.spread;
+  /** The cheapest part of `stopAt`: is there room at all? */
+  hasRoom({ freePods, free }: Room): boolean {
+    if (freePods < 1) return false;
+    for (const [resource, needs] of this.view.requests) if (needs > (free.get(resource) ?? 0)) return false;
+    return true;
   }
 
   private byNode({ index, node }: Room): Stop | undefined {

@@ -6,6 +6,7 @@ import type {
   Taint,
   Toleration,
 } from "../cluster/types.ts";
+import { listing } from "../preflight/causes/words.ts";
 import type { Stop } from "./stop.ts";
 
 /** What only the pod and the node decide: the same for every pod with these parts of its spec. */
@@ -22,7 +23,7 @@ export function stopAtNode(pod: Pod, node: Node): Stop | undefined {
     if (labels[key] !== value) return { rule: "node-affinity", what: `without the label ${key}=${value}` };
   }
   if (!matchesNodeAffinity(pod, node))
-    return { rule: "node-affinity", what: "not matching its node affinity" };
+    return { rule: "node-affinity", what: `not matching its node affinity (${affinityText(pod)})` };
   return undefined;
 }
 
@@ -55,6 +56,17 @@ export const matchesSelectorAndAffinity = (pod: Pod, node: Node): boolean =>
   Object.entries(pod.spec?.nodeSelector ?? {}).every(
     ([key, value]) => node.metadata.labels?.[key] === value,
   ) && matchesNodeAffinity(pod, node);
+
+/** `disk In ssd,nvme or cores Gt 8` */
+function affinityText({ spec }: Pod): string {
+  const required = spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+  const terms = (required?.nodeSelectorTerms ?? []).map(({ matchExpressions = [], matchFields = [] }) =>
+    [...matchExpressions, ...matchFields]
+      .map(({ key, operator, values = [] }) => [key, operator, listing(values)].join(" ").trim())
+      .join(" and "),
+  );
+  return listing(terms, 3, " or ");
+}
 
 function matchesNodeAffinity(pod: Pod, node: Node): boolean {
   const required = pod.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;

@@ -8,6 +8,7 @@ import { type PodQuery, queryOfTerm, selects, slotsOf } from "./pod-query.ts";
 import { type PodView, type Room, roomOf, viewOf } from "./room.ts";
 import {
   countedBy,
+  type CountedNodes,
   type HardSpread,
   hardSpreadOf,
   SpreadCounts,
@@ -32,6 +33,7 @@ export class Placement {
   private readonly counters = new CounterIndex<Counter>();
   private readonly domainCounts = new Map<string, DomainCounts>();
   private readonly spreadCounts = new Map<string, SpreadCounts>();
+  private readonly countedNodes = new Map<string, CountedNodes>();
   private readonly keepers = new Map<string, Keepers>();
   private readonly keeperIndex = new CounterIndex<Keepers>();
   private readonly namespaces = new Map<string, string[]>();
@@ -173,9 +175,7 @@ export class Placement {
   private spreadFor(constraint: HardSpread, topologyKeys: readonly string[], pod: Pod): SpreadCounts {
     const { honorsAffinity, honorsTaints, query, topologyKey } = constraint;
     const { nodeSelector, affinity, tolerations } = pod.spec ?? {};
-    const key = JSON.stringify([
-      query.key,
-      topologyKey,
+    const nodes = JSON.stringify([
       topologyKeys,
       honorsAffinity && [
         nodeSelector,
@@ -183,10 +183,15 @@ export class Placement {
       ],
       honorsTaints && tolerations,
     ]);
+    const key = `${query.key} ${topologyKey} ${nodes}`;
     let counts = this.spreadCounts.get(key);
     if (counts === undefined) {
-      const counted = countedBy(constraint, topologyKeys, pod, this.rooms);
-      counts = new SpreadCounts(constraint, this.rooms, counted);
+      let counted = this.countedNodes.get(nodes);
+      if (counted === undefined) {
+        counted = countedBy(constraint, topologyKeys, pod, this.rooms);
+        this.countedNodes.set(nodes, counted);
+      }
+      counts = new SpreadCounts(constraint, counted);
       this.follow(counts);
       this.spreadCounts.set(key, counts);
     }

@@ -10,7 +10,7 @@ export interface HostPort {
 const ANY = "0.0.0.0";
 
 /** Of containers and sidecars; an init container that ends holds no port. In the host's network every port is a host port. */
-export function hostPortsOf({ spec }: Pod): HostPort[] {
+export function hostPortsOf({ spec }: Pod): readonly HostPort[] {
   const sidecars = (spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always");
   return [...sidecars, ...(spec?.containers ?? [])].flatMap(({ ports = [] }) =>
     ports.flatMap(({ hostPort, containerPort, hostIP, protocol }) => {

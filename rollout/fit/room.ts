@@ -9,7 +9,7 @@ export interface PodView {
   namespace: string;
   labels: Labels;
   requests: Amounts;
-  ports: HostPort[];
+  ports: readonly HostPort[];
   terminating: boolean;
   /** Required anti-affinity. */
   antiAffinity: { query: PodQuery; topologyKey: string }[];

@@ -45,17 +45,14 @@ export class SpreadCounts implements Counter {
   /** An empty selector counts no pods (but does match the pod itself): so does the scheduler. */
   private readonly blind: boolean;
 
-  constructor({ query, topologyKey }: HardSpread, rooms: readonly Room[], counted: readonly boolean[]) {
+  constructor({ query, topologyKey }: HardSpread, { rooms, domains }: CountedNodes) {
     this.queries = [query];
     this.topologyKey = topologyKey;
-    this.counted = counted;
+    this.counted = rooms;
     this.blind = query.selector === undefined || isEmpty(query.selector);
-    for (const room of rooms) {
-      const value = room.labels[topologyKey];
-      if (counted[room.index] !== true || value === undefined || this.domains.has(value)) continue;
-      this.domains.set(value, 0);
-      this.histogram.set(0, (this.histogram.get(0) ?? 0) + 1);
-    }
+    const values = domains.get(topologyKey) ?? new Set<string>();
+    for (const value of values) this.domains.set(value, 0);
+    if (values.size > 0) this.histogram.set(0, values.size);
   }
   count({ terminating }: PodView, room: Room, by: 1 | -1): void {
     const value = room.labels[this.topologyKey];
@@ -90,19 +87,32 @@ export class SpreadCounts implements Counter {
   }
 }
 
-/** The nodes that a constraint counts. A node without one of the topology keys of all constraints counts for none. */
-export const countedBy = (
+/** The nodes that a constraint counts. */
+export interface CountedNodes {
+  /** By a room's index. */
+  rooms: readonly boolean[];
+  /** Values of each topology key over these nodes. */
+  domains: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+/** A node without one of the topology keys of all constraints counts for none. */
+export function countedBy(
   { honorsAffinity, honorsTaints }: HardSpread,
   topologyKeys: readonly string[],
   pod: Pod,
   rooms: readonly Room[],
-): boolean[] =>
-  rooms.map(
-    ({ node, labels }) =>
+): CountedNodes {
+  const domains = new Map(topologyKeys.map((key) => [key, new Set<string>()]));
+  const counted = rooms.map(({ node, labels }) => {
+    const counts =
       topologyKeys.every((key) => labels[key] !== undefined) &&
       (!honorsAffinity || matchesSelectorAndAffinity(pod, node)) &&
-      (!honorsTaints || untolerated(node.spec?.taints ?? [], pod.spec?.tolerations ?? []) === undefined),
-  );
+      (!honorsTaints || untolerated(node.spec?.taints ?? [], pod.spec?.tolerations ?? []) === undefined);
+    if (counts) for (const [key, values] of domains) values.add(labels[key] ?? "");
+    return counts;
+  });
+  return { rooms: counted, domains };
+}
 
 export interface SpreadState {
   constraint: HardSpread;

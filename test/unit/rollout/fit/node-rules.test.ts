@@ -108,7 +108,7 @@ describe("rules between a pod and a node", () => {
         },
       },
       nodeAt("n"),
-      "not matching its node affinity",
+      "not matching its node affinity (disk Exists)",
     ],
     [
       "a gate",
