@@ -28,6 +28,8 @@ export class Drainer {
   private readonly run: Run;
   private readonly nodes = new Map<string, NodeDrain>();
   private readonly evicted = new Set<string>();
+  /** UIDs of pods that go last and whose turn has come. */
+  private readonly turned = new Set<string>();
   private remindedAt = 0;
 
   constructor(run: Run) {
@@ -45,7 +47,7 @@ export class Drainer {
   async begin(node: Node): Promise<void> {
     const { run } = this;
     const name = node.metadata.name;
-    const pods = workloadPodsOn(run.inventory, name);
+    const pods = workloadPodsOn(run.inventory, name).filter((pod) => movesWithItsNode(run, pod));
     const earlier = run.state.record.nodes[name];
     mayAct(run);
     await run.state.saveNode(name, {
@@ -61,6 +63,7 @@ export class Drainer {
       cordonedAt: run.clock.now(),
       recordoned: false,
       movers: new Map(),
+      last: new Set(),
       moved: false,
       drained: false,
     });
@@ -83,6 +86,41 @@ export class Drainer {
 
   allDrained(): boolean {
     return [...this.nodes.values()].every(({ drained }) => drained);
+  }
+
+  /** A pod that goes last and has not had its turn; the nodes' in the order of their drains. */
+  nextLast(): Pod | undefined {
+    for (const { node, last } of this.nodes.values()) {
+      const pods = workloadPodsOn(this.run.inventory, node);
+      const next = pods.find(({ metadata: { uid } }) => last.has(uid) && !this.turned.has(uid));
+      if (next !== undefined) return next;
+    }
+    return undefined;
+  }
+
+  /** Records the intent to move a pod that goes last. The next pass asks for it. @returns its workload, for the health window */
+  async beginLast(pod: Pod): Promise<Workload[]> {
+    const { run } = this;
+    const { uid } = pod.metadata;
+    const drain = this.nodes.get(pod.spec?.nodeName ?? "");
+    if (drain === undefined) throw new Error(`${placeOf(pod)}: its node is not being drained`);
+    const workload = workloadOf(pod);
+    const earlier = run.state.record.nodes[drain.node];
+    mayAct(run);
+    await run.state.saveNode(drain.node, {
+      phase: "in-hand",
+      moved: [...new Set([...(earlier?.moved ?? []), uid])],
+      owners: workload === undefined ? [] : [workload.uid],
+    });
+    this.turned.add(uid);
+    drain.moved = false;
+    drain.drained = false;
+    run.log.info(
+      "order",
+      `${placeOf(pod)} is next: rollout.drain.podSelector leaves it out, so it is moved alone`,
+      { pod: podName(pod), uid, node: drain.node },
+    );
+    return workload === undefined ? [] : [workload];
   }
 
   /** Workload pods on the node that the operator's selector left out: the node cannot be called drained. */
@@ -147,11 +185,17 @@ export class Drainer {
           `Pod ${podName(pod)} on node ${drain.node} came after pre-flight and may not be evicted: ${verdict.why}. To go on: ${verdict.fix}`,
         );
       }
-      if (now - drain.cordonedAt > (DEFAULTS.quietSeconds + 2) * 1000 && !isTerminating(pod)) {
+      const { uid } = pod.metadata;
+      const late = now - drain.cordonedAt > (DEFAULTS.quietSeconds + 2) * 1000;
+      if (late && !isTerminating(pod) && !drain.last.has(uid)) {
         throw new Hold(
           `Pod ${podName(pod)} was started on node ${drain.node} although the node is cordoned: it tolerates every taint, or something binds it by name. ` +
-            `To go on: take the toleration or spec.nodeName away from its controller, or leave it out with rollout.drain.podSelector.`,
+            `To go on: take the toleration or spec.nodeName away from its controller, or leave it to yourself with rollout.drain.podSelector and rollout.drain.excludedPods: hold.`,
         );
+      }
+      if (verdict.last) {
+        drain.last.add(uid);
+        if (!this.turned.has(uid)) continue;
       }
       drain.moved = false;
       const gone = isTerminating(pod); // somebody else's deletion: nothing to ask, but to be waited for
@@ -306,6 +350,17 @@ export class Drainer {
     }
     if (!moved || !quietSince || movers.some(({ goneAt }) => goneAt === undefined)) return;
     drain.drained = true;
+    const waiting = workloadPodsOn(run.inventory, drain.node).filter(
+      ({ metadata: { uid } }) => drain.last.has(uid) && !this.turned.has(uid),
+    );
+    if (waiting.length > 0) {
+      run.log.info(
+        "node-moved",
+        `${drain.node}: all is moved but ${count(waiting.length, "pod")} that rollout.drain.podSelector leaves out: last, one at a time`,
+        { node: drain.node, pods: waiting.map(podName) },
+      );
+      return;
+    }
     const record = run.state.record.nodes[drain.node];
     await run.state.saveNode(drain.node, {
       owners: run.config.health.windowSeconds > 0 ? (record?.owners ?? []) : [],
@@ -452,4 +507,10 @@ export class Drainer {
       });
     }
   }
+}
+
+/** Not one that is left to the operator, nor one that goes last. */
+function movesWithItsNode({ config }: Run, pod: Pod): boolean {
+  const verdict = judgePod(pod, config.drain);
+  return verdict.action !== "excluded" && !(verdict.action === "evict" && verdict.last);
 }

@@ -10,6 +10,7 @@ import { Inventory } from "./inventory.ts";
 import { takeLease } from "./lease.ts";
 import { EVENT, runStateName, STATE_NAMESPACE } from "./names.ts";
 import { nodeOrder, type Place } from "./order.ts";
+import type { Pod } from "./cluster/types.ts";
 import { isCordonedByUs } from "./ownership.ts";
 import { workloadPodsOn } from "./pods.ts";
 import { passPreflight } from "./preflight.ts";
@@ -78,7 +79,7 @@ async function steps(run: Run): Promise<Outcome> {
       resumed: state.record.phase !== "moving" || Object.keys(state.record.nodes).length > 0,
     },
   );
-  await passPreflight(run, run.inventory, resumable(state.record));
+  await passPreflight(run, run.inventory, resumable(state.record), true);
   await openGreen(run);
   await greenReady(run);
   if (blueNodes(run).length > 0) {
@@ -118,9 +119,14 @@ async function moveAll(run: Run, closed: Set<string>): Promise<void> {
       run,
       blueNodes(run).filter(({ metadata }) => !begun.has(metadata.name) && !isFinished(run, metadata.name)),
     );
-    if (order.length === 0 && round > 1) break;
-    await moveNodes(run, drainer, closed, order);
-    for (const { node } of order) begun.add(node.metadata.name);
+    if (order.length > 0 || round === 1) {
+      await moveNodes(run, drainer, closed, order);
+      for (const { node } of order) begun.add(node.metadata.name);
+      continue;
+    }
+    const last = drainer.nextLast();
+    if (last === undefined) break;
+    await moveLast(run, drainer, closed, last);
   }
   const excluded = [...begun].flatMap((name) => drainer.excludedOn(name));
   if (excluded.length > 0) {
@@ -155,6 +161,19 @@ async function moveNodes(run: Run, drainer: Drainer, closed: Set<string>, order:
     await judge(run, drainer, name);
   }
   await move(run, drainer, closed, () => drainer.allDrained());
+}
+
+/** A pod that the selector leaves out: moved alone, when all others are, with a health window of its own. */
+async function moveLast(run: Run, drainer: Drainer, closed: Set<string>, pod: Pod): Promise<void> {
+  stopAtLimit(run, blueNodes(run).length);
+  const node = pod.spec?.nodeName ?? "";
+  const workloads = await drainer.beginLast(pod);
+  await move(run, drainer, closed, () => drainer.isDrained(node));
+  const record = run.state.record.nodes[node];
+  if (run.config.health.windowSeconds === 0 || record === undefined) return;
+  await healthWindow(run, node, workloads);
+  mayAct(run);
+  await run.state.saveNode(node, { ...record, owners: [] });
 }
 
 /** The health window after a node. Its verdict is recorded: a node without one, since the run was killed, is watched by the next run. */

@@ -27,9 +27,11 @@ export interface NodeDrain {
   cordonedAt: number;
   recordoned: boolean;
   movers: Map<string, Mover>;
+  /** UIDs of its pods that are moved when all others are, each alone (rollout.drain.excludedPods: last). */
+  last: Set<string>;
   /** Every pod that had to go has been replaced; its old pods may still be finishing. */
   moved: boolean;
-  /** Empty, and nothing was bound to it since the cordon plus the scheduler's lag. */
+  /** Empty but for the pods that go last, and nothing was bound to it since the cordon plus the scheduler's lag. */
   drained: boolean;
 }
 

@@ -4,7 +4,8 @@ import { matches, parseSelector } from "./selectors.ts";
 
 /** What a drain does with a pod. The order of the rules is kubectl drain's (k8s.io/kubectl pkg/drain/filters.go). */
 export type PodVerdict =
-  | { action: "evict" }
+  /** `last`: the pod selector leaves it out, so it is moved when all others are, alone. */
+  | { action: "evict"; last?: true }
   /** Stays, and does not count: DaemonSet, mirror, finished. */
   | { action: "ignore"; why: "daemonset" | "mirror" | "finished" }
   /** Stays although it is a workload pod: the operator's pod selector leaves it out. */
@@ -15,6 +16,8 @@ export type PodVerdict =
 /** The part of `rollout.drain` that decides about a pod. */
 export interface PodRules {
   podSelector?: string | undefined;
+  /** What becomes of pods that the selector leaves out. Without it they are left to the operator (`hold`). */
+  excludedPods?: "last" | "hold" | undefined;
   unmanagedPods?: string | undefined;
   deleteEmptyDirData: boolean;
 }
@@ -42,9 +45,9 @@ export function judgePod(pod: Pod, rules: PodRules): PodVerdict {
   if (pod.metadata.annotations?.[MIRROR] !== undefined) return { action: "ignore", why: "mirror" };
   if (isFinished(pod)) return { action: "ignore", why: "finished" };
   if (controllerOf(pod)?.kind === "DaemonSet") return { action: "ignore", why: "daemonset" };
-  if (rules.podSelector !== undefined && !matches(parseSelector(rules.podSelector), pod.metadata.labels)) {
-    return { action: "excluded" };
-  }
+  const excluded =
+    rules.podSelector !== undefined && !matches(parseSelector(rules.podSelector), pod.metadata.labels);
+  if (excluded && rules.excludedPods !== "last") return { action: "excluded" };
   if (controllerOf(pod) === undefined && !consented(rules.unmanagedPods, pod)) {
     return {
       action: "refuse",
@@ -62,7 +65,7 @@ export function judgePod(pod: Pod, rules: PodRules): PodVerdict {
       fix: "set rollout.drain.deleteEmptyDirData: true once no data lives only there",
     };
   }
-  return { action: "evict" };
+  return excluded ? { action: "evict", last: true } : { action: "evict" };
 }
 
 /** `cache`, `cache (up to 2Gi)`, `cache (in memory, up to 64Mi)` */

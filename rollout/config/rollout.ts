@@ -34,8 +34,13 @@ const preflight = z.strictObject({
 });
 
 const drain = z.strictObject({
-  /** Pods to move, as kubectl's --pod-selector; pods that do not match stay, and so does their node. Default: all. */
-  podSelector: labelSelector().optional(),
+  /** Pods to move with their nodes, as kubectl's --pod-selector. Default: role!=critical. */
+  podSelector: labelSelector().default("role!=critical"),
+  /**
+   * Pods that the selector leaves out: moved when all others are, one at a time, each with its own health window (`last`), or left to the
+   * operator; the run then holds (`hold`). Default: last.
+   */
+  excludedPods: z.enum(["last", "hold"], { error: () => "must be last or hold" }).default("last"),
   /** Consent to lose what pods keep in emptyDir volumes. Default: false, such pods block. */
   deleteEmptyDirData: flag().default(false),
   /** Label selector of pods without a controller that may be evicted although nothing makes them again. Default: none. */

@@ -71,7 +71,11 @@ export function planOf(question: Question): Plan | undefined {
       (pod) => judgePod(pod, config.drain).action !== "excluded",
     );
     const { start, stop } = drainSeconds(picture, pods);
-    const windows = pods.length === 0 ? 0 : DEFAULTS.quietSeconds + config.health.windowSeconds;
+    // a pod that goes last, alone, has a window of its own
+    const alone = pods.filter((pod) => "last" in judgePod(pod, config.drain)).length;
+    const together = pods.length > alone ? 1 : 0;
+    const windows =
+      pods.length === 0 ? 0 : DEFAULTS.quietSeconds + (together + alone) * config.health.windowSeconds;
     parts.start += start;
     parts.stop += stop;
     parts.windows += windows;

@@ -19,8 +19,18 @@ export function pods({ picture, config, moving }: Scene): Finding[] {
         finding(
           "pod-excluded",
           object,
-          `rollout.drain.podSelector leaves it out (${where}), so its node cannot be emptied`,
-          "move it yourself before the handover ends, or widen the selector",
+          `rollout.drain.podSelector (${config.drain.podSelector}) leaves it out (${where}), so its node cannot be emptied, and the handover holds when all else is moved`,
+          "move it yourself before that, widen the selector, or set rollout.drain.excludedPods: last",
+        ),
+      );
+    }
+    if (verdict.action === "evict" && verdict.last) {
+      found.push(
+        finding(
+          "pod-excluded",
+          object,
+          `rollout.drain.podSelector (${config.drain.podSelector}) leaves it out (${where}), so it is moved when all others are, alone and with a health window of its own`,
+          "nothing; to move it yourself instead set rollout.drain.excludedPods: hold",
         ),
       );
     }
@@ -32,7 +42,7 @@ export function pods({ picture, config, moving }: Scene): Finding[] {
           "pod-tolerates-everything",
           object,
           `it tolerates every taint that keeps pods off a node, a cordon's too (${where}), so the scheduler may send it back to a node that is being emptied, and the handover would hold`,
-          `let ${whose} tolerate by key what it has to (\`operator: Exists\` without a key is everything), or leave it out: rollout.drain.podSelector`,
+          `let ${whose} tolerate by key what it has to (\`operator: Exists\` without a key is everything), or move it yourself (rollout.drain.podSelector leaves it out, with rollout.drain.excludedPods: hold)`,
         ),
       );
     }

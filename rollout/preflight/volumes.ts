@@ -67,7 +67,7 @@ function judge(
           "volume-local",
           object,
           `its volume ${name} is ${where}, so pod ${podName(pod)} would ${place.nodes.length > 0 ? "find no other node" : "start without its data elsewhere"}`,
-          `if the application copies its data by itself: \`kubectl cordon ${pod.spec?.nodeName}\`, \`${command} delete pvc ${claim.metadata.name} --wait=false\` and \`${command} delete pod ${pod.metadata.name}\`, one replica after the other; else move the data to a volume that is not local, or leave the pod out (rollout.drain.podSelector)`,
+          `if the application copies its data by itself: \`kubectl cordon ${pod.spec?.nodeName}\`, \`${command} delete pvc ${claim.metadata.name} --wait=false\` and \`${command} delete pod ${pod.metadata.name}\`, one replica after the other; else move the data to a volume that is not local, or move the pod yourself (rollout.drain.podSelector leaves it out, with rollout.drain.excludedPods: hold)`,
         ),
       ];
     }

@@ -98,6 +98,35 @@ describe("a crash after every write", () => {
     });
   });
 
+  it("of a handover with pods that go last: each still moves once, and gets its health window", async function () {
+    this.timeout(120_000);
+    const rollout = { drain: { podSelector: "app!=kafka" }, health: { windowSeconds: 5 } };
+    const kafkaWindows = (runs: Ended[]): number =>
+      runs.flatMap(({ log }) =>
+        log.filter(
+          ({ event, message, workloads }) =>
+            event === "health" && message.includes("window of") && String(workloads) === "default/kafka",
+        ),
+      ).length;
+    const clean = await smallWorld(SEED);
+    const all = uidsOn(clean, BLUE.generation);
+    const whole = await runHandover(clean, "only", { rollout });
+    assert.deepEqual(problemsOf(clean, all, whole), [], "without any crash");
+    assert.equal(kafkaWindows([whole]), 3);
+    await enumerate(whole.client.session.writes, "of a handover with pods that go last", async (n) => {
+      const on = await smallWorld(SEED);
+      const pods = uidsOn(on, BLUE.generation);
+      const first = await runHandover(on, "first", { rollout, crashAfterWrite: n });
+      assert.ok(first.crashed, `no crash at write ${n}`);
+      const second = await runHandover(on, "second", { rollout });
+      const windows = kafkaWindows([first, second]);
+      return [
+        ...problemsOf(on, pods, second),
+        ...(windows < 3 ? [`${windows} windows for 3 pods that go last`] : []),
+      ];
+    });
+  });
+
   it("of a resumed handover: a second crash, too", async function () {
     this.timeout(120_000);
     const half = async (): Promise<{ on: World; pods: string[] }> => {

@@ -126,3 +126,64 @@ describe("the time that a drain may take", () => {
     assert.deepEqual(tooSoon, []);
   });
 });
+
+describe("pods that rollout.drain.podSelector leaves out", () => {
+  const SEED = 12;
+  const leaving = { podSelector: "app!=ledger" };
+  const made = async () => {
+    const on = await world({ seed: SEED })
+      .pool("workers", { ...BLUE, perZone: 1 })
+      .settled();
+    await on
+      .deployment("web", { replicas: 6, budget: { maxUnavailable: 2 } })
+      .deployment("ledger", { replicas: 3, budget: { maxUnavailable: 3 } })
+      .settled();
+    return on.pool("workers", { ...GREEN, perZone: 1 }).settled();
+  };
+  const eventsOf = (run: Awaited<ReturnType<typeof runHandover>>): string[] =>
+    run.log.flatMap(({ event, pod, message }) => {
+      const name = typeof pod === "string" ? (pod.split("/")[1]?.split("-")[0] ?? "") : "";
+      if (event === "evict" || event === "pod-moved") return [`${event} ${name}`];
+      if (event === "node-drained") return [event];
+      return event === "health" && message.includes("passed") ? ["window"] : [];
+    });
+
+  it("go when all others have gone, one at a time, each with a health window of its own", async () => {
+    const on = await made();
+    const run = await runHandover(on, "only", { rollout: { health: { windowSeconds: 20 }, drain: leaving } });
+    assert.ok(run.outcome, story(on, run));
+    const events = eventsOf(run);
+    const first = events.indexOf("evict ledger");
+    assert.ok(!events.slice(first).includes("evict web"), "all others first");
+    const own = events.slice(first).filter((event) => event !== "node-drained");
+    assert.deepEqual(own, Array(3).fill(["evict ledger", "pod-moved ledger", "window"]).flat());
+    assert.equal(
+      events.filter((event) => event === "node-drained").length,
+      3,
+      "each node once, when it is empty",
+    );
+    assert.equal(run.outcome.pods, 9);
+  });
+
+  it("go without a window where windows are off, still one at a time", async () => {
+    const on = await made();
+    const run = await runHandover(on, "only", { rollout: { health: { windowSeconds: 0 }, drain: leaving } });
+    assert.ok(run.outcome, story(on, run));
+    const events = eventsOf(run);
+    assert.ok(events.indexOf("evict ledger") > events.lastIndexOf("evict web"), "all others first");
+    const own = events.filter((event) => event.endsWith("ledger"));
+    assert.deepEqual(own, Array(3).fill(["evict ledger", "pod-moved ledger"]).flat());
+  });
+
+  it("are left to the operator with excludedPods: hold, and the run holds when all else is moved", async () => {
+    const on = await made();
+    const drain = { ...leaving, excludedPods: "hold" };
+    const run = await runHandover(on, "only", { rollout: { health: { windowSeconds: 0 }, drain } });
+    assert.match(
+      run.error?.message ?? "",
+      /^3 pods that rollout\.drain\.podSelector leaves out are still on blue/,
+    );
+    assert.ok(!eventsOf(run).includes("evict ledger"));
+    assert.equal(eventsOf(run).filter((event) => event === "evict web").length, 6);
+  });
+});

@@ -65,6 +65,18 @@ describe("what a drain does with a pod", () => {
       "excluded",
     ],
     [
+      "one that goes last keeps the rules of any other",
+      pod("a", { labels: { role: "critical" }, ...emptyDir }),
+      { ...rules, podSelector: "role!=critical", excludedPods: "last" },
+      "refuse",
+    ],
+    [
+      "one that goes last",
+      pod("a", { labels: { role: "critical" } }),
+      { ...rules, podSelector: "role!=critical", excludedPods: "last" },
+      "evict",
+    ],
+    [
       "a pod that it covers",
       pod("a", { labels: { role: "web" } }),
       { ...rules, podSelector: "role!=critical" },

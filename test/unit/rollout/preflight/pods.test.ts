@@ -19,13 +19,27 @@ describe("pods that need the operator's word", () => {
   });
 });
 
+describe("pods that the selector leaves out", () => {
+  const Pod = [podOf("web-1", { labels: { role: "critical" } })];
+  it("go last by default", () =>
+    assert.deepEqual(says(pods, { Pod }), [
+      "warning pod-excluded: Pod shop/web-1: rollout.drain.podSelector (role!=critical) leaves it out (on node n1), so it is moved when all others are, alone and with a health window of its own. " +
+        "To go on: nothing; to move it yourself instead set rollout.drain.excludedPods: hold",
+    ]));
+  it("are left to the operator with hold", () =>
+    assert.deepEqual(says(pods, { Pod }, { config: { drain: { excludedPods: "hold" } } }), [
+      "warning pod-excluded: Pod shop/web-1: rollout.drain.podSelector (role!=critical) leaves it out (on node n1), so its node cannot be emptied, and the handover holds when all else is moved. " +
+        "To go on: move it yourself before that, widen the selector, or set rollout.drain.excludedPods: last",
+    ]));
+});
+
 describe("pods that tolerate every taint", () => {
   const about = (tolerations: Toleration[]): string[] =>
     says(pods, { Pod: [podOf("web-1", { spec: { nodeName: "n1", tolerations } })] });
   it("are named with what makes them", () => {
     assert.deepEqual(about([{ operator: "Exists" }]), [
       "warning pod-tolerates-everything: Pod shop/web-1: it tolerates every taint that keeps pods off a node, a cordon's too (on node n1), so the scheduler may send it back to a node that is being emptied, and the handover would hold. " +
-        "To go on: let ReplicaSet shop/web-5d8 tolerate by key what it has to (`operator: Exists` without a key is everything), or leave it out: rollout.drain.podSelector",
+        "To go on: let ReplicaSet shop/web-5d8 tolerate by key what it has to (`operator: Exists` without a key is everything), or move it yourself (rollout.drain.podSelector leaves it out, with rollout.drain.excludedPods: hold)",
     ]);
   });
   it("may name the effect of a cordon", () =>

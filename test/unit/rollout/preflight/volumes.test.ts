@@ -142,7 +142,7 @@ describe("volumes that cannot follow", () => {
   it("on a disk of blue's block", () => {
     assert.deepEqual(about(pv({ local: { path: "/d" }, ...at([["kubernetes.io/hostname", ["n1"]]]) })), [
       "block volume-local: PersistentVolumeClaim shop/data-db-0: its volume pv-1 is on the disk of node n1, so pod shop/db-0 would find no other node. " +
-        "To go on: if the application copies its data by itself: `kubectl cordon n1`, `kubectl -n shop delete pvc data-db-0 --wait=false` and `kubectl -n shop delete pod db-0`, one replica after the other; else move the data to a volume that is not local, or leave the pod out (rollout.drain.podSelector)",
+        "To go on: if the application copies its data by itself: `kubectl cordon n1`, `kubectl -n shop delete pvc data-db-0 --wait=false` and `kubectl -n shop delete pod db-0`, one replica after the other; else move the data to a volume that is not local, or move the pod yourself (rollout.drain.podSelector leaves it out, with rollout.drain.excludedPods: hold)",
     ]);
     assert.match(
       about(pv({ hostPath: { path: "/d" } }))[0] ?? "",
@@ -157,7 +157,7 @@ describe("volumes that cannot follow", () => {
   it("are told once for a claim that several pods use, and not of pods that are left out", () => {
     const second = podOf("db-1", { owner: refTo("StatefulSet", "db"), spec: { ...USES, nodeName: "n1" } });
     assert.equal(about(inZone("us-east-1c"), { Pod: [db, second] }).length, 1);
-    const config = { drain: { podSelector: "app!=web" } };
+    const config = { drain: { podSelector: "app!=web", excludedPods: "hold" } };
     assert.deepEqual(about(inZone("us-east-1c"), {}, { config }), []);
   });
   it("of generic ephemeral volumes go with the pod: no matter", () => {
