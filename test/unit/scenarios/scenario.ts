@@ -69,12 +69,11 @@ export function loadScenario(path: string): Scenario {
     never,
     dryRuns,
     question: {
-      picture: new FixedPicture(objects, unread),
+      picture: new FixedPicture(objects, unread, serverVersion),
       target: TARGET,
       config: rolloutConfig(config),
       now: NOW,
       green: greenOf(green),
-      serverVersion,
       ...(cloud === undefined ? {} : { cloud: cloudOf(cloud) }),
     },
   };

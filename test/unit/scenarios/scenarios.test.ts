@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Finding, nameOf, sentence } from "../../../rollout/finding.ts";
@@ -62,6 +63,18 @@ async function check(scenario: Scenario): Promise<void> {
 }
 
 describe("the library", () => {
+  it("has an example in its README that is found as it says", async () => {
+    const readme = fileURLToPath(new URL("../../scenarios/README.md", import.meta.url));
+    const example = /```yaml\n([^]*?)```/.exec(readFileSync(readme, "utf8"))?.[1] ?? "";
+    const place = mkdtempSync(join(tmpdir(), "patchguard-example-"));
+    const file = join(place, "example.yaml");
+    writeFileSync(file, example);
+    try {
+      await check(loadScenario(file));
+    } finally {
+      rmSync(place, { recursive: true });
+    }
+  });
   it("expects every rule of pre-flight somewhere", function () {
     if (own !== undefined) this.skip();
     const expected = new Set(
