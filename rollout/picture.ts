@@ -57,6 +57,8 @@ export interface Picture {
   budgetsOf(pod: Pod): readonly PodDisruptionBudget[];
   /** Kinds that this picture lacks. */
   readonly unread: readonly Unread[];
+  /** The API server's version (`v1.34.1-eks-…`); undefined where it did not say. */
+  readonly serverVersion?: string | undefined;
 }
 
 /** The owner that manages an object (`controller: true`), if any. */
@@ -128,14 +130,20 @@ function slotOf({ metadata: { namespace = "" }, spec }: PodDisruptionBudget): st
 /** Objects by kind, as of one moment; also what a test or a benchmark makes up. */
 export class FixedPicture implements Picture {
   readonly unread: readonly Unread[];
+  readonly serverVersion: string | undefined;
   private readonly lists: Partial<{ [K in PictureKind]: readonly Kinds[K][] }>;
   private readonly names = new Map<PictureKind, Map<string, unknown>>();
   private readonly pods = new PodIndex(() => this.all("Pod"));
   private readonly budgets = new BudgetIndex(() => this.all("PodDisruptionBudget"));
 
-  constructor(lists: Partial<{ [K in PictureKind]: readonly Kinds[K][] }>, unread: readonly Unread[] = []) {
+  constructor(
+    lists: Partial<{ [K in PictureKind]: readonly Kinds[K][] }>,
+    unread: readonly Unread[] = [],
+    serverVersion?: string,
+  ) {
     this.lists = lists;
     this.unread = unread;
+    this.serverVersion = serverVersion;
   }
   all<K extends PictureKind>(kind: K): readonly Kinds[K][] {
     return this.lists[kind] ?? [];

@@ -20,7 +20,11 @@ export async function takeSnapshot(cluster: Cluster): Promise<Picture> {
     Promise.all(CORE_KINDS.map(async (kind) => [kind, await cluster.list(kind)] as const)),
     readContext(cluster),
   ]);
-  return new FixedPicture({ ...(Object.fromEntries(core) as Lists), ...context.lists }, context.unread);
+  return new FixedPicture(
+    { ...(Object.fromEntries(core) as Lists), ...context.lists },
+    context.unread,
+    context.serverVersion,
+  );
 }
 
 type Lists = Partial<{ [K in PictureKind]: readonly Kinds[K][] }>;
@@ -29,12 +33,14 @@ type Lists = Partial<{ [K in PictureKind]: readonly Kinds[K][] }>;
 export interface Context {
   lists: Lists;
   unread: Unread[];
+  serverVersion: string | undefined;
 }
 
 /** Kinds that cannot be listed are left out and named. @throws ApiError when the server cannot be asked at all. */
 export async function readContext(cluster: Cluster): Promise<Context> {
   const lists: Lists = {};
   const unread: Unread[] = [];
+  const version = serverVersion(cluster);
   await Promise.all(
     CONTEXT_KINDS.map(async (kind) => {
       try {
@@ -46,7 +52,21 @@ export async function readContext(cluster: Cluster): Promise<Context> {
       }
     }),
   );
-  return { lists, unread: unread.toSorted((a, b) => a.kind.localeCompare(b.kind)) };
+  return {
+    lists,
+    unread: unread.toSorted((a, b) => a.kind.localeCompare(b.kind)),
+    serverVersion: await version,
+  };
+}
+
+/** Everybody who is logged in may ask for it, unless somebody took that away: then kubelets tell what they can. */
+async function serverVersion(cluster: Cluster): Promise<string | undefined> {
+  try {
+    return await cluster.serverVersion();
+  } catch (error) {
+    if (error instanceof ApiError) return undefined;
+    throw error;
+  }
 }
 
 function unreadable(error: unknown): Unread["reason"] | undefined {
@@ -70,5 +90,6 @@ export function withContext(inventory: Inventory, context: Context): Picture {
     podsIn: (namespace) => inventory.podsIn(namespace),
     budgetsOf: (pod) => inventory.budgetsOf(pod),
     unread: context.unread,
+    serverVersion: context.serverVersion,
   };
 }

@@ -22,6 +22,9 @@ export function createCluster(kc: Credentials, options: TransportOptions): Clust
   const writing = `fieldManager=${COMPONENT}&timeout=${Math.ceil(options.requestTimeoutSeconds)}s`;
 
   return {
+    async serverVersion() {
+      return (await transport.json<{ gitVersion: string }>({ method: "GET", path: "/version" })).gitVersion;
+    },
     async get<K extends Kind>(kind: K, name: string, namespace?: string) {
       try {
         return await transport.json<Kinds[K]>({ method: "GET", path: resourcePath(kind, namespace, name) });

@@ -48,6 +48,8 @@ export type EvictionResult =
 
 /** The API server, as the rollout sees it. Real: rollout/cluster/client.ts. Every method throws ApiError. */
 export interface Cluster {
+  /** The API server's own version: `v1.34.1-eks-113cf36`. */
+  serverVersion(): Promise<string>;
   get<K extends Kind>(kind: K, name: string, namespace?: string): Promise<Kinds[K] | undefined>;
   list<K extends Kind>(kind: K, selection?: Selection): Promise<Kinds[K][]>;
   /** Resolves when the first list has arrived. */

@@ -60,7 +60,8 @@ const MOST_BEHIND = 3;
  * least that of the newest kubelet.
  */
 function skew(scene: Scene): Finding[] {
-  const { picture, blue, serverVersion, target } = scene;
+  const { picture, blue, target } = scene;
+  const { serverVersion } = picture;
   const known = minorOf(serverVersion);
   const newest = picture
     .all("Node")

@@ -19,8 +19,6 @@ export interface Question {
   green?: GreenSpec | undefined;
   /** What the cloud said of its limits; undefined where it was not asked. */
   cloud?: CloudFacts | undefined;
-  /** The API server's version (`v1.34.1-eks-…`); undefined where it was not asked. */
-  serverVersion?: string | undefined;
   /** The record of an unfinished run: what its own half-moved pods cause is `wait`, not `block`. */
   resumed?: RunRecord | undefined;
 }

@@ -143,6 +143,10 @@ describe("client of the API server", function () {
       assert.equal(await cluster.get("ConfigMap", "notes", "default"), undefined);
     });
 
+    it("says which version the server is", async () => {
+      assert.match(await cluster.serverVersion(), /^v1\.\d+\.\d+/);
+    });
+
     it("lists all pages, each object once, and selects", async () => {
       await namespace("pages");
       const names = ["a", "b", "c", "d", "e", "f", "g"];

@@ -43,6 +43,10 @@ export class SimulatedCluster implements Cluster {
     this.random = random;
   }
 
+  serverVersion(): Promise<string> {
+    return Promise.resolve("v1.34.1");
+  }
+
   get<K extends Kind>(kind: K, name: string, namespace?: string): Promise<Kinds[K] | undefined> {
     checkNamespace(kind, namespace);
     return this.session.read(`get ${kind} ${keyOf(name, namespace)}`, () =>

@@ -100,7 +100,8 @@ describe("the order in which lists arrive", () => {
           kind,
           question.picture.all(kind).toReversed(),
         ]);
-        const picture = new FixedPicture(Object.fromEntries(lists) as object, question.picture.unread);
+        const { unread, serverVersion } = question.picture;
+        const picture = new FixedPicture(Object.fromEntries(lists) as object, unread, serverVersion);
         assert.deepEqual(findings({ ...question, picture }), findings(question), file);
       }
     });

@@ -102,11 +102,16 @@ export const GREEN: GreenSpec = {
 export interface Asked extends Partial<Omit<Question, "config" | "picture">> {
   config?: object;
   unread?: Unread[];
+  serverVersion?: string;
 }
 
 /** What a rule says, as sentences with the rule's name before them. One blue node `n1` unless the lists have others. */
-export function says(rule: Rule, lists: Lists, { config = {}, unread = [], ...asked }: Asked = {}): string[] {
-  const picture = new FixedPicture({ Node: [nodeOf("n1")], ...lists }, unread);
+export function says(
+  rule: Rule,
+  lists: Lists,
+  { config = {}, unread = [], serverVersion, ...asked }: Asked = {},
+): string[] {
+  const picture = new FixedPicture({ Node: [nodeOf("n1")], ...lists }, unread, serverVersion);
   const target = { pool: "workers", generation: "bbbbbbbb", image: { ami: "ami-1" }, groups: [] };
   return rule(
     sceneOf({ picture, target, now: NOW, green: GREEN, ...asked, config: rolloutSchema.parse(config) }),
