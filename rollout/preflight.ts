@@ -5,6 +5,7 @@ import { count, type Finding, nameOf, sentence, sortFindings } from "./finding.t
 import type { Inventory } from "./inventory.ts";
 import { EVENT } from "./names.ts";
 import { isTerminating, judgePod, workloadPodsOn } from "./pods.ts";
+import type { CloudFacts } from "./cloud/facts.ts";
 import { findings } from "./preflight/findings.ts";
 import { rehearse } from "./preflight/rehearse.ts";
 import type { RunRecord } from "./run-state.ts";
@@ -17,6 +18,10 @@ import { until } from "./wait.ts";
 const CONTEXT_SECONDS = 10;
 /** A denied rehearsal is held again this often. */
 const REHEARSE_SECONDS = 30;
+/** The cloud's limits are asked again this often while something blocks: an answer takes many calls. */
+const LIMITS_SECONDS = 30;
+/** All calls for the cloud's limits have this long. */
+const LIMITS_TIMEOUT_SECONDS = 20;
 /** A look at a large cluster takes a while: between two looks that long, times this, so that a pause does not keep a core busy. */
 const REST = 4;
 
@@ -26,23 +31,30 @@ export const blocking = (found: Finding[]): Finding[] =>
 /**
  * Waits until nothing blocks: pauses, alerts with each blocking object's name, namespace and reason, and goes on when it
  * clears. Touches nothing. The pods that an interrupted run left on their way get `podTimeoutSeconds` to arrive unreported.
+ * @param made green's groups are there already: the limits for making them are no longer asked for
  * @throws Blocked at `preflight.timeoutSeconds`.
  */
 export async function passPreflight(
   job: Job,
   inventory: Inventory,
   resumed: RunRecord | undefined,
+  made = false,
 ): Promise<Finding[]> {
   const { config, clock, signal, log } = job;
   const began = clock.now();
   const told = new Map<string, Finding>();
-  let context = await readContext(job.cluster);
+  let [context, cloud] = await Promise.all([readContext(job.cluster), limitsOf(job, made)]);
   let contextAt = began;
+  let cloudAt = clock.now();
   /** Worked out from the picture alone. */
   const look = async (): Promise<Finding[]> => {
     if (clock.now() - contextAt >= CONTEXT_SECONDS * 1000) {
       context = await readContext(job.cluster);
       contextAt = clock.now();
+    }
+    if (clock.now() - cloudAt >= LIMITS_SECONDS * 1000) {
+      cloud = await limitsOf(job, made);
+      cloudAt = clock.now();
     }
     const ownPodsHaveTime = clock.now() - began < config.drain.podTimeoutSeconds * 1000;
     return findings({
@@ -51,6 +63,7 @@ export async function passPreflight(
       config,
       now: clock.now(),
       green: job.green,
+      cloud,
       resumed: ownPodsHaveTime ? resumed : undefined,
     });
   };
@@ -131,5 +144,14 @@ const toEvict = ({ target, config }: Job, inventory: Inventory): Pod[] =>
     .filter((node) => isBlue(target, node))
     .flatMap((node) => workloadPodsOn(inventory, node.metadata.name))
     .filter((pod) => judgePod(pod, config.drain).action === "evict" && !isTerminating(pod));
+
+/** The cloud's limits for green; of a green that is made only what its nodes are like. Undefined where nobody knows what green is. */
+async function limitsOf({ green, target, cloud }: Job, made: boolean): Promise<CloudFacts | undefined> {
+  if (green === undefined) return undefined;
+  const facts = await cloud.facts({ target, green, timeoutSeconds: LIMITS_TIMEOUT_SECONDS });
+  if (!made) return facts;
+  const { instanceTypes, launched, hopLimits } = facts;
+  return { instanceTypes, launched, hopLimits, notAsked: [] };
+}
 
 const keyOf = (finding: Finding): string => `${finding.rule} ${nameOf(finding.object)}`;

@@ -2,6 +2,7 @@ import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
 import { EC2Client } from "@aws-sdk/client-ec2";
 import { EKSClient } from "@aws-sdk/client-eks";
 import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
+import { ServiceQuotasClient } from "@aws-sdk/client-service-quotas";
 import type { Clock } from "../clock.ts";
 import { VERSION } from "../version.ts";
 import { awsError, codeOf } from "./aws-errors.ts";
@@ -14,12 +15,13 @@ export interface Aws {
   clock: Clock;
   /** Deadline of one write with everything that it waits for, in seconds. */
   timeoutSeconds: number;
-  /** Ends the waits of the write at hand. */
+  /** Ends the waits of the write at hand, and the reads that have a deadline of their own. */
   signal?: AbortSignal | undefined;
   ec2: EC2Client;
   eks: EKSClient;
   autoScaling: AutoScalingClient;
   loadBalancing: ElasticLoadBalancingV2Client;
+  quotas: ServiceQuotasClient;
 }
 
 export interface AwsOptions {
@@ -49,6 +51,7 @@ export function awsClients({ region, clusterName, clock, cloudTimeoutSeconds }: 
     eks: new EKSClient(settings),
     autoScaling: new AutoScalingClient(settings),
     loadBalancing: new ElasticLoadBalancingV2Client(settings),
+    quotas: new ServiceQuotasClient(settings),
   };
 }
 

@@ -91,6 +91,14 @@ export function awsError({ action, object, region }: AwsCall, error: unknown): C
   return failed(`${code}: ${textOf(error)}`, `Mend what it names, then run again`);
 }
 
+/** A failure in a few words, for what goes on without: `ec2:DescribeSubnets is not allowed`. No full stop. */
+export function failureOf(error: unknown): string {
+  if (!(error instanceof CloudError)) return textOf(error);
+  const action = error.message.split(" ")[0] ?? "";
+  if (DENIED.includes(error.code)) return `${action} is not allowed`;
+  return `${action} failed (${error.code}: ${textOf(error.cause ?? error)})`;
+}
+
 /** The credential chain found nothing, or could not refresh what it found. */
 export const credentialsError = (object: string, error: unknown): CloudError =>
   new CloudError(

@@ -21,6 +21,7 @@ import { awsClients, eachOf, type Aws, type AwsOptions } from "./aws-clients.ts"
 import type { Cloud, Instance, NodeGroup, Waiting } from "./cloud.ts";
 import { labelsOf, nodegroup, nodegroups, resizeNodegroup, scalingGroupOf, tagNodegroup } from "./eks.ts";
 import { imagesOfInstances } from "./instances.ts";
+import { limitsOf } from "./limits.ts";
 import { healthOfTargets } from "./load-balancers.ts";
 import { overridesOf, templateOf, type TemplateMemory } from "./templates.ts";
 
@@ -110,6 +111,8 @@ export function createAwsCloud(options: AwsOptions): Cloud {
         : tagScalingGroup(waitingAs(waiting), group.name, value),
 
     targetHealth: (targetGroupArns) => healthOfTargets(aws, targetGroupArns),
+
+    facts: (question) => limitsOf(aws, question),
   };
 }
 

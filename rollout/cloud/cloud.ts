@@ -1,3 +1,5 @@
+import type { CloudFacts, LimitsQuestion } from "./facts.ts";
+
 /** A group of nodes in the cloud: an EKS managed node group with its Auto Scaling group, or an Auto Scaling group alone. */
 export interface NodeGroup {
   kind: "eks-managed" | "self-managed";
@@ -102,6 +104,8 @@ export interface Cloud {
   setOwnership(group: NodeGroup, value: string | undefined, waiting?: Waiting): Promise<void>;
   /** Health by instance id in each of the target groups: `healthy`, `initial`, `unhealthy`, `draining`, `unused`. */
   targetHealth(targetGroupArns: string[]): Promise<Map<string, Map<string, string>>>;
+  /** What the cloud's limits are for a green that is to be made. Never throws: what could not be asked stands in `notAsked`. */
+  facts(question: LimitsQuestion): Promise<CloudFacts>;
 }
 
 /** A cloud's refusal. The message names the API call, the object, the reason and what to do. */

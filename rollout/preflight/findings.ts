@@ -1,5 +1,6 @@
 import { type Finding, sortFindings } from "../finding.ts";
 import { budgets } from "./budgets.ts";
+import { cloud } from "./cloud.ts";
 import { evictors } from "./evictors.ts";
 import { fit } from "./fit.ts";
 import { nodes } from "./nodes.ts";
@@ -11,7 +12,7 @@ import { webhooks } from "./webhooks.ts";
 import { workloads } from "./workloads.ts";
 
 /** Every rule, in no particular order: what they say is sorted. */
-const RULES: Rule[] = [budgets, pods, workloads, volumes, nodes, fit, evictors, webhooks, unread];
+const RULES: Rule[] = [budgets, pods, workloads, volumes, nodes, fit, evictors, webhooks, cloud, unread];
 
 /**
  * What stands in the way of emptying the pool's blue nodes, and what the operator should know, worked out from the question alone (no

@@ -50,6 +50,13 @@ export const RULES = {
   "does-not-fit": "block",
   "spread-deadlock": "block",
   "fit-not-judged": "warning",
+  "vcpu-quota": "block",
+  "subnet-addresses": "block",
+  "subnet-nearly-full": "warning",
+  "group-quota": "block",
+  "instance-type-zone": "block",
+  "capacity-spot": "warning",
+  "cloud-not-judged": "warning",
   "too-long": "warning",
 } as const satisfies Record<string, "block" | "warning">;
 export type RuleName = keyof typeof RULES;

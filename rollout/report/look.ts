@@ -14,15 +14,16 @@ import type { Report } from "./schema.ts";
  * @throws Error with one line that says what is wrong with the access
  */
 export async function look(config: Config, stack: string, requestTimeoutSeconds?: number): Promise<Report> {
-  const { cluster, clock } = await openWorld(clusterRef(config.cluster), requestTimeoutSeconds);
+  const { cluster, cloud, clock } = await openWorld(clusterRef(config.cluster), requestTimeoutSeconds);
   const notAsked = [NO_REHEARSAL];
   const poolOf = async (pool: AwsPoolConfig): Promise<Look["pools"][number]> => {
     const target = targetOf(pool, config.cluster.name);
-    return {
-      target,
-      green: greenSpecOf(pool, target.generation),
-      resumed: await unfinished(cluster, target, notAsked),
-    };
+    const green = greenSpecOf(pool, target.generation);
+    const [facts, resumed] = await Promise.all([
+      cloud.facts({ target, green, timeoutSeconds: LIMITS_TIMEOUT_SECONDS }),
+      unfinished(cluster, target, notAsked),
+    ]);
+    return { target, green, cloud: facts, resumed };
   };
   const [picture, pools] = await Promise.all([
     takeSnapshot(cluster),
@@ -38,6 +39,9 @@ export async function look(config: Config, stack: string, requestTimeoutSeconds?
     notAsked,
   });
 }
+
+/** The cloud's limits do not hold up a look at the cluster for longer. */
+const LIMITS_TIMEOUT_SECONDS = 5;
 
 const NO_REHEARSAL =
   "dry-run evictions were not asked: that takes the right to evict, which a read-only look does not have. `pulumi up` asks every pod before it touches anything.";

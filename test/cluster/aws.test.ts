@@ -275,6 +275,69 @@ describe("AWS", function () {
     assert.deepEqual(await cloud.groupsWithLabels({ team: "others" }), []);
   });
 
+  it("tells the limits for a green that is to be made, and what of it runs already", async () => {
+    const asked = { zone: "us-east-1a", subnet: subnetA, min: 1, max: 4 };
+    const groups = ["workers-a", "new"].map((name) => ({
+      kind: "eks-managed" as const,
+      name,
+      zone: asked.zone,
+    }));
+    const facts = await cloud.facts({
+      target: { pool: "workers", generation: "0000000e", image: { ami: amiOf("good-a") }, groups },
+      green: {
+        kind: "eks-managed",
+        instanceTypes: ["m6i.large", "m6i.nothing"],
+        capacityType: "ON_DEMAND",
+        labels: {},
+        taints: [],
+        zones: [asked],
+      },
+      timeoutSeconds: 60,
+    });
+    assert.deepEqual(facts.notAsked, []);
+    assert.deepEqual([...(facts.instanceTypes?.keys() ?? [])], ["m6i.large"]);
+    const type = facts.instanceTypes?.get("m6i.large");
+    assert.deepEqual(
+      [type?.vcpus, type?.memoryMiB, type?.architectures, type?.maxPods],
+      [2, 8192, ["amd64"], 29],
+    );
+    assert.ok(type?.zones?.includes("us-east-1a"));
+    const free = facts.freeAddresses?.get(subnetA) ?? 0;
+    assert.ok(free > 16_000 && free < 16_384 - 5, `${free} addresses of a /18 with instances in it`);
+    assert.equal(facts.vcpus?.quota, 1152);
+    assert.ok(facts.vcpus.used >= 6 * 2, `${facts.vcpus.used} vCPUs in use`);
+    assert.equal(facts.groups?.quota, 30);
+    assert.ok(facts.groups.used >= 3);
+    assert.deepEqual(facts.groups.made, ["workers-a"]);
+    assert.deepEqual(facts.launched, new Map([["us-east-1a", 2]]));
+  });
+
+  it("names what it could not ask of the limits, in time", async () => {
+    const back = useEnvironment({ ...process.env, AWS_ENDPOINT_URL: "http://127.0.0.1:1" });
+    try {
+      const began = Date.now();
+      const { notAsked, ...rest } = await cloudOf().facts({
+        target: { pool: "workers", generation: "0000000e", image: { ami: "ami-1" }, groups: [] },
+        green: {
+          kind: "self-managed",
+          instanceTypes: ["m6i.large"],
+          capacityType: "SPOT",
+          labels: {},
+          taints: [],
+          zones: [{ zone: "us-east-1a", subnet: subnetA, min: 1, max: 1 }],
+        },
+        timeoutSeconds: 1,
+      });
+      assert.ok(Date.now() - began < 3000);
+      assert.ok(Object.values(rest).every((part) => part === undefined));
+      assert.equal(notAsked.length, 5, notAsked.join("\n"));
+      for (const text of notAsked)
+        assert.match(text, /^w.* is not judged: (no answer within 1 s|.*ECONNREFUSED)/);
+    } finally {
+      back();
+    }
+  });
+
   it("tells the health of targets", async () => {
     const own = await one("self-managed", "own-pinned");
     const health = (await cloud.targetHealth([targetGroup])).get(targetGroup);

@@ -7,6 +7,7 @@ import {
   type Sizes,
   type Waiting,
 } from "../../rollout/cloud/cloud.ts";
+import type { CloudFacts } from "../../rollout/cloud/facts.ts";
 import type { Taint } from "../../rollout/cluster/types.ts";
 import type { Random } from "./random.ts";
 import type { Session } from "./session.ts";
@@ -342,6 +343,11 @@ export class SimulatedCloud implements Cloud {
         ),
       "cloud",
     );
+  }
+
+  /** No limits are simulated. */
+  facts(): Promise<CloudFacts> {
+    return Promise.resolve({ notAsked: [] });
   }
 
   private all(): NodeGroup[] {

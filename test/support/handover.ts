@@ -20,6 +20,7 @@ const noGroups: Cloud = {
   resume: () => Promise.resolve(),
   setOwnership: () => Promise.resolve(),
   targetHealth: () => Promise.resolve(new Map()),
+  facts: () => Promise.resolve({ notAsked: [] }),
 };
 
 export interface HandoverOptions {

@@ -70,10 +70,10 @@ function callsOfKubernetes(): string[] {
 }
 
 /** Every AWS action that rollout/cloud names for its errors; each stands beside its call. */
-const actionsOfAws = (): string[] =>
+const actionsOfAws = (texts = sources("rollout/cloud")): string[] =>
   unique(
-    sources("rollout/cloud").flatMap((text) =>
-      [...text.matchAll(/"((?:eks|ec2|autoscaling|elasticloadbalancing):[A-Z]\w+)"/g)].map(
+    texts.flatMap((text) =>
+      [...text.matchAll(/"((?:eks|ec2|autoscaling|elasticloadbalancing|servicequotas):[A-Z]\w+)"/g)].map(
         (match) => match[1] ?? "",
       ),
     ),
@@ -97,6 +97,8 @@ describe("docs/permissions.md grants what is asked for, and no more", () => {
     assert.ok(preview.length > 0);
     for (const it of preview) assert.match(it, /^\w+:(Describe|List|Get)/);
     for (const it of preview) assert.ok(allowed(/^Handover|^Pulumi/).includes(it), it);
+    const limits = ["limits", "quotas"].map((file) => textOf(`rollout/cloud/${file}.ts`));
+    for (const it of actionsOfAws(limits)) assert.ok(preview.includes(it), it);
   });
   it("no permission to delete or change pods", () =>
     assert.ok(!granted("patchguard").some((it) => /^(delete|patch|update|create) \/pods$/.test(it))));
