@@ -1,4 +1,4 @@
-import type { Pod, PodVolume } from "./cluster/types.ts";
+import type { LabelSelector, Pod, PodVolume } from "./cluster/types.ts";
 import { controllerOf, type Picture } from "./picture.ts";
 import { matches, parseSelector } from "./selectors.ts";
 
@@ -46,7 +46,7 @@ export function judgePod(pod: Pod, rules: PodRules): PodVerdict {
   if (isFinished(pod)) return { action: "ignore", why: "finished" };
   if (controllerOf(pod)?.kind === "DaemonSet") return { action: "ignore", why: "daemonset" };
   const excluded =
-    rules.podSelector !== undefined && !matches(parseSelector(rules.podSelector), pod.metadata.labels);
+    rules.podSelector !== undefined && !matches(selectorOf(rules.podSelector), pod.metadata.labels);
   if (excluded && rules.excludedPods !== "last") return { action: "excluded" };
   if (controllerOf(pod) === undefined && !consented(rules.unmanagedPods, pod)) {
     return {
@@ -76,7 +76,15 @@ function emptyDirText({ name, emptyDir: { medium = "", sizeLimit } = {} }: PodVo
 }
 
 const consented = (selector: string | undefined, pod: Pod): boolean =>
-  selector !== undefined && matches(parseSelector(selector), pod.metadata.labels);
+  selector !== undefined && matches(selectorOf(selector), pod.metadata.labels);
+
+/** A run has two selectors and asks each for every pod, again and again. */
+const parsed = new Map<string, LabelSelector>();
+function selectorOf(text: string): LabelSelector {
+  const known = parsed.get(text) ?? parseSelector(text);
+  if (parsed.size < 100) parsed.set(text, known);
+  return known;
+}
 
 /** The workload pods on a node, in a stable order. */
 export const workloadPodsOn = (picture: Pick<Picture, "podsOn">, node: string): Pod[] =>

@@ -112,9 +112,10 @@ function architecture(scene: Scene): Finding[] {
   const will = distinct(greenArchitectures(scene));
   if (was.length === 0 || will.length === 0 || was.every((arch) => will.includes(arch))) return [];
   const missing = was.filter((arch) => !will.includes(arch));
-  const moves = moving.filter(({ spec }) =>
-    blue.some((node) => node.metadata.name === spec?.nodeName && missing.includes(archOf(node) ?? "")),
+  const theirs = new Set(
+    blue.filter((node) => missing.includes(archOf(node) ?? "")).map(({ metadata }) => metadata.name),
   );
+  const moves = moving.filter(({ spec }) => theirs.has(spec?.nodeName ?? ""));
   return topOwners(
     picture,
     moves.filter((pod) => !isFinished(pod)),

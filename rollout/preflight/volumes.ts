@@ -141,6 +141,7 @@ function driverOf({ spec = {} }: PersistentVolume): string {
 const LATE_SECONDS = 120;
 
 function pending({ picture, now }: Scene): Finding[] {
+  const classesUnread = picture.unread.some(({ kind }) => kind === "StorageClass");
   const waiting = picture
     .all("PersistentVolumeClaim")
     .filter(({ metadata, status }) => {
@@ -156,8 +157,9 @@ function pending({ picture, now }: Scene): Finding[] {
       .find(({ spec }) => spec?.volumes?.some((it) => it.persistentVolumeClaim?.claimName === name));
     const className = claim.spec?.storageClassName;
     const late =
-      className !== undefined &&
-      picture.get("StorageClass", className)?.volumeBindingMode === "WaitForFirstConsumer";
+      classesUnread ||
+      (className !== undefined &&
+        picture.get("StorageClass", className)?.volumeBindingMode === "WaitForFirstConsumer");
     if (user === undefined && (late || claim.status?.phase === "Lost")) return [];
     const lost = claim.status?.phase === "Lost";
     const where = className === undefined || className === "" ? "no class" : `class ${className}`;

@@ -59,7 +59,7 @@ function statefulSets({ picture, moving, resumed }: Scene): Finding[] {
     const found = finding(
       "statefulset-not-whole",
       refOf("StatefulSet", set),
-      `${why}; moving another of its pods would make it two`,
+      `${why}; none of its pods is moved before it is whole, so that two are never away at once`,
       updating
         ? `wait until the roll-out is through: \`kubectl -n ${namespace} rollout status statefulset/${name}\`; if it does not end, ${look}`
         : `bring it back to ${wanted} Ready, or scale it to what it is: ${look}`,

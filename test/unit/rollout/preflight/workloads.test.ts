@@ -32,13 +32,13 @@ const deployment = (replicas: number): Lists => ({
 describe("StatefulSets that are not whole", () => {
   it("block when they have pods that move, and name pod and state", () => {
     assert.deepEqual(aboutSets({ StatefulSet: [set(3)], Pod: [db(0), db(1), db(2, { ready: false })] }), [
-      "block statefulset-not-whole: StatefulSet shop/db: 2 of 3 replicas are Ready: pod shop/db-2 Running, not Ready on node n1; moving another of its pods would make it two. " +
+      "block statefulset-not-whole: StatefulSet shop/db: 2 of 3 replicas are Ready: pod shop/db-2 Running, not Ready on node n1; none of its pods is moved before it is whole, so that two are never away at once. " +
         "To go on: bring it back to 3 Ready, or scale it to what it is: `kubectl -n shop describe pod db-2` says why",
     ]);
   });
   it("say when a pod was not created at all", () => {
     assert.deepEqual(aboutSets({ StatefulSet: [set(2)], Pod: [db(0)] }), [
-      "block statefulset-not-whole: StatefulSet shop/db: 1 of 2 replicas is Ready: 1 pod not created yet; moving another of its pods would make it two. " +
+      "block statefulset-not-whole: StatefulSet shop/db: 1 of 2 replicas is Ready: 1 pod not created yet; none of its pods is moved before it is whole, so that two are never away at once. " +
         "To go on: bring it back to 2 Ready, or scale it to what it is: `kubectl -n shop describe statefulset db` says why its pods are not created",
     ]);
   });
@@ -46,7 +46,7 @@ describe("StatefulSets that are not whole", () => {
     const rolling = set(2, { currentRevision: "db-1", updateRevision: "db-2" });
     const leaving = db(1, { metadata: { deletionTimestamp: "2026-11-20T11:59:50Z" } });
     assert.deepEqual(aboutSets({ StatefulSet: [rolling], Pod: [db(0), leaving] }), [
-      "block statefulset-not-whole: StatefulSet shop/db: 1 of 2 replicas is Ready in the middle of a roll-out: pod shop/db-1 terminating; moving another of its pods would make it two. " +
+      "block statefulset-not-whole: StatefulSet shop/db: 1 of 2 replicas is Ready in the middle of a roll-out: pod shop/db-1 terminating; none of its pods is moved before it is whole, so that two are never away at once. " +
         "To go on: wait until the roll-out is through: `kubectl -n shop rollout status statefulset/db`; if it does not end, `kubectl -n shop describe pod db-1` says why",
     ]);
   });
