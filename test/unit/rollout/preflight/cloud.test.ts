@@ -135,6 +135,15 @@ describe("vCPU quota", () => {
     ],
   ] as [string, () => string[], string[]][])
     it(name, () => assert.deepEqual(found(), expected));
+  it("counts nodes that are taken over and a generation of the same zone for each other, not together", () => {
+    const taken = ZONES.map((zone) => nodeOf(`theirs-${zone}`, { zone, pool: null, labels: { team: "a" } }));
+    const asked = {
+      target: { ...target, adopt: { team: "a" } },
+      green,
+      cloud: { notAsked: [], instanceTypes, vcpus: { quota: 40, used: 24, name: NAME } },
+    };
+    assert.deepEqual(says(cloud, { Node: [...blue, ...taken] }, asked), []);
+  });
   it("names no command where the quota's code is not known, and says at least of several types", () =>
     assert.match(
       of(
