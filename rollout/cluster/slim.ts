@@ -1,4 +1,4 @@
-import type { Container, Kind, Kinds, KubeObject, Node, Pod, ReplicaOwner } from "./types.ts";
+import type { Container, Kind, Kinds, Node, Pod, ReplicaOwner } from "./types.ts";
 
 /**
  * Drops, as soon as an object is read, what types.ts does not know and what is large: with a hundred thousand pods it decides between
@@ -8,7 +8,7 @@ import type { Container, Kind, Kinds, KubeObject, Node, Pod, ReplicaOwner } from
 export function slimmer<K extends Kind>(kind: K): (object: Kinds[K]) => Kinds[K] {
   const shared = new Shared();
   return (object) => {
-    const { metadata } = object as KubeObject;
+    const { metadata } = object;
     // who scaled a Deployment or StatefulSet is read from it; elsewhere nobody asks
     if (kind !== "Deployment" && kind !== "StatefulSet") delete metadata.managedFields;
     const { annotations } = metadata;
@@ -47,18 +47,12 @@ function slimPod(pod: Pod, shared: Shared): void {
     const rest = status as Record<string, unknown>;
     for (const field of ["podIPs", "hostIPs", "podIP", "hostIP", "qosClass", "ephemeralContainerStatuses"])
       delete rest[field];
-    for (const it of [...(status.containerStatuses ?? []), ...(status.initContainerStatuses ?? [])]) {
-      const container = it as unknown as Record<string, unknown>;
-      for (const field of [
-        "imageID",
-        "containerID",
-        "volumeMounts",
-        "user",
-        "allocatedResources",
-        "resources",
-      ])
-        delete container[field];
-    }
+    // in the middle of a resize (KEP-1287) a container may hold more than its spec asks for; else the two are alike
+    const resizing = status.conditions?.some(({ type }) => type.startsWith("PodResize")) === true;
+    const fields = ["imageID", "containerID", "volumeMounts", "user"];
+    if (!resizing) fields.push("allocatedResources", "resources");
+    for (const it of [...(status.containerStatuses ?? []), ...(status.initContainerStatuses ?? [])])
+      for (const field of fields) delete (it as unknown as Record<string, unknown>)[field];
   }
 }
 

@@ -24,6 +24,18 @@ describe("what is kept of an object that was read", () => {
     assert.doesNotMatch(text, /SETTING_|livenessProbe|kube-api-access|imageID|containerID|managedFields/);
     assert.match(JSON.stringify(podAt(1)), /SETTING_.*livenessProbe/);
   });
+  it("is what a container holds while its pod is resized, and only then", () => {
+    const pod = (type: string): Pod => ({
+      metadata: { name: "p", uid: "1" },
+      status: {
+        conditions: [{ type, status: "True" }],
+        containerStatuses: [{ name: "a", ...{ allocatedResources: { cpu: "2" } } }],
+      },
+    });
+    const held = { name: "a", allocatedResources: { cpu: "2" } };
+    assert.deepEqual(slimmer("Pod")(pod("PodResizePending")).status?.containerStatuses, [held]);
+    assert.deepEqual(slimmer("Pod")(pod("Ready")).status?.containerStatuses, [{ name: "a" }]);
+  });
   it("is one copy of what pods of one owner have alike", () => {
     const slim = slimmer("Pod");
     const [first, second] = [slim(podAt(0)), slim(podAt(1))];
