@@ -41,9 +41,9 @@ export function startWorkloadControllers(store: Store, lag: () => number, random
       due.delete(key);
       const owner = store.get(kind, name, namespace);
       if (owner === undefined || owner.metadata.deletionTimestamp !== undefined) return;
-      if (kind === "ReplicaSet") syncReplicaSet(store, owner as Templated, random);
-      else if (kind === "StatefulSet") syncStatefulSet(store, owner as Templated);
-      else syncDaemonSet(store, owner as Templated, random);
+      if (kind === "ReplicaSet") syncReplicaSet(store, owner, random);
+      else if (kind === "StatefulSet") syncStatefulSet(store, owner);
+      else syncDaemonSet(store, owner, random);
     });
   };
   store.onChange(({ kind, object, type }) => {
@@ -182,7 +182,7 @@ function syncDaemonSet(store: Store, owner: Templated, random: Random): void {
   const current = podsOf(store, owner);
   store.update(
     "DaemonSet",
-    owner as never,
+    owner,
     (draft) =>
       (draft.status = {
         desiredNumberScheduled: nodes.length,

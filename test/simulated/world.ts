@@ -211,7 +211,7 @@ export class World {
       {
         metadata: { name, namespace },
         spec: { template: { metadata: { labels: { app: name } }, spec: {} } },
-      } as never,
+      },
       "test",
     );
     this.behaviours.set(set.metadata.uid, options);
