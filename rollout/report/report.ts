@@ -5,6 +5,7 @@ import type { Picture } from "../picture.ts";
 import { tooLong } from "../plan/limits.ts";
 import { planOf } from "../plan/plan.ts";
 import { findings } from "../preflight/findings.ts";
+import { statefulFacts } from "../preflight/stateful.ts";
 import type { RunRecord } from "../run-state.ts";
 import { imageText, type Target } from "../target.ts";
 import type { GreenSpec } from "../targets.ts";
@@ -51,7 +52,17 @@ export function reportOf({ stack, cluster, config, picture, now, pools, notAsked
       plan,
     });
   }
-  return { version: 1, stack, cluster, verdict: overall(reports), pools: reports, notAsked };
+  const verdict = overall(reports);
+  const moves = verdict !== "nothing to move";
+  return {
+    version: 1,
+    stack,
+    cluster,
+    verdict,
+    pools: reports,
+    ...(moves ? { statefulSets: statefulFacts(picture) } : {}),
+    notAsked,
+  };
 }
 
 /** `wait` clears by itself, or is a block by the next look. */

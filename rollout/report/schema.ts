@@ -52,6 +52,24 @@ const planSchema = z.strictObject({
   }),
 });
 
+const statefulSchema = z.strictObject({
+  set: z.string().describe("namespace/name"),
+  ready: z.int().nonnegative(),
+  wanted: z.int().nonnegative(),
+  nodes: z.array(z.string()).describe("Nodes that its pods are on."),
+  claims: z.array(
+    z.strictObject({
+      claim: z.string(),
+      volume: z.string().optional().describe("Absent while no volume is bound."),
+      place: z.enum(["local", "zonal", "regional", "anywhere", "unknown-zone", "labels", "unbound"]),
+      where: z
+        .array(z.string())
+        .optional()
+        .describe("Zones of a zonal or regional volume, nodes of a local one."),
+    }),
+  ),
+});
+
 const poolSchema = z.strictObject({
   pool: z.string(),
   generation: z.string(),
@@ -67,6 +85,10 @@ export const reportSchema = z.strictObject({
   cluster: z.string(),
   verdict: z.enum(["clear", "blocked", "nothing to move"]),
   pools: z.array(poolSchema).describe("In the order of the handovers."),
+  statefulSets: z
+    .array(statefulSchema)
+    .optional()
+    .describe("Every StatefulSet of the cluster, and where its data is."),
   notAsked: z.array(z.string()).describe("What this look did not ask, and why: one sentence each."),
 });
 
