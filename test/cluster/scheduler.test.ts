@@ -11,6 +11,7 @@ import type { Pod } from "../../rollout/cluster/types.ts";
 import { fits } from "../../rollout/fit/fits.ts";
 import { Placement } from "../../rollout/fit/placement.ts";
 import type { Picture } from "../../rollout/picture.ts";
+import { podName } from "../../rollout/pods.ts";
 import { takeSnapshot } from "../../rollout/snapshot.ts";
 import { Decisions } from "../support/scheduler-decisions.ts";
 import {
@@ -74,6 +75,11 @@ describe("the simulation of the scheduler against kube-scheduler", function () {
       const start = Date.now();
       const found = await Promise.all(worlds.map(({ name, it }) => decide(name, it, picture)));
       inPods += Date.now() - start;
+      assert.deepEqual(
+        placementText(await takeSnapshot(cluster), nodes),
+        placementText(picture, nodes),
+        "the placement was not fixed: somebody else changed it",
+      );
       outcomes.push(...found.flat());
       await Promise.all(worlds.map(({ name, it }) => takeAway(name, it)));
     }
@@ -180,6 +186,27 @@ describe("the simulation of the scheduler against kube-scheduler", function () {
     }
   });
 });
+
+/** What decides of these nodes and their pods. */
+const placementText = (picture: Picture, nodes: readonly string[]): Record<string, unknown> =>
+  Object.fromEntries(
+    nodes.map((name) => {
+      const { spec, status, metadata } = picture.get("Node", name) ?? {};
+      const pods = picture
+        .podsOn(name)
+        .map((pod) => [podName(pod), pod.status?.phase !== "Failed", pod.metadata.deletionTimestamp]);
+      return [
+        name,
+        {
+          taints: spec?.taints,
+          closed: spec?.unschedulable,
+          allocatable: status?.allocatable,
+          labels: metadata?.labels,
+          pods: pods.toSorted(),
+        },
+      ];
+    }),
+  );
 
 function report(outcomes: readonly Outcome[], milliseconds: number, deciding: number): void {
   const count = (keep: (it: Outcome) => boolean): number => outcomes.filter(keep).length;

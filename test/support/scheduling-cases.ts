@@ -342,6 +342,11 @@ const placed: fc.Arbitrary<PodCase> = fc
         ...rest,
         initContainers: [],
         resources: undefined,
+        // or the taint manager would take it away in mid-test
+        tolerations: [
+          ...((rest as { tolerations?: object[] }).tolerations ?? []),
+          { key: "dedicated", operator: "Exists", effect: "NoExecute" },
+        ],
         containers: [{ ...main, resources: { requests: { cpu: small, memory: "200Mi" } } }],
         volumes: volumes.filter(({ name }) => name !== "absent" && name !== "unbound"),
       },
