@@ -270,7 +270,10 @@ const owner = (app: number, kind: "Deployment" | "ReplicaSet"): object => {
     spec: {
       replicas: REPLICAS,
       selector: { matchLabels: { app: name } },
-      template: { metadata: { labels: { app: name } }, spec: { containers: [{ name: "main", image: "app" }] } },
+      template: {
+        metadata: { labels: { app: name } },
+        spec: { containers: [{ name: "main", image: "app" }] },
+      },
     },
     status: { replicas: REPLICAS, readyReplicas: REPLICAS, observedGeneration: 1 },
   };
