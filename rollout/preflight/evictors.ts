@@ -8,7 +8,7 @@ import { topOwners } from "./top-owner.ts";
 
 /** Others that evict pods or end nodes while the handover is under way. What they do is not our doing, but it spends the same budgets. */
 export const evictors = (scene: Scene): Finding[] => [
-  ...kured(scene.picture),
+  ...kured(scene),
   ...programs(scene.picture),
   ...karpenter(scene.picture),
   ...verticalAutoscalers(scene),
@@ -114,12 +114,12 @@ const programs = (picture: Picture): Finding[] =>
  * kured reboots one node after the other under a lock: an annotation of its DaemonSet (weave.works/kured-node-lock, or another by
  * --lock-annotation) with the node's name, or several (--concurrency); pkg/daemonsetlock of kubereboot/kured.
  */
-function kured(picture: Picture): Finding[] {
+function kured({ picture, now }: Scene): Finding[] {
   return picture.all("DaemonSet").flatMap((set) => {
     const containers = set.spec?.template?.spec?.containers ?? [];
     if (!containers.some((it) => runs("kured", it))) return [];
     const held = Object.entries(set.metadata.annotations ?? {}).flatMap(([key, value]) =>
-      holdersOf(value).map((node) => ({ key, node })),
+      holdersOf(value, now).map((node) => ({ key, node })),
     );
     const [first] = held;
     if (first === undefined) return [];
@@ -136,7 +136,8 @@ function kured(picture: Picture): Finding[] {
   });
 }
 
-function holdersOf(value: string): string[] {
+/** A lock with a time to live (Go's nanoseconds) that is over no longer counts: the next node takes it. */
+function holdersOf(value: string, now: number): string[] {
   let parsed: unknown;
   try {
     parsed = JSON.parse(value);
@@ -145,9 +146,16 @@ function holdersOf(value: string): string[] {
     throw error;
   }
   if (typeof parsed !== "object" || parsed === null) return [];
-  const { nodeID, locks } = parsed as { nodeID?: unknown; locks?: unknown };
-  const all = Array.isArray(locks) ? (locks as { nodeID?: unknown }[]).map((it) => it.nodeID) : [nodeID];
-  return all.filter((node) => typeof node === "string").filter((node) => node !== "");
+  const { locks } = parsed as { locks?: unknown };
+  const all = (Array.isArray(locks) ? locks : [parsed]) as Partial<Record<string, unknown>>[];
+  return all.flatMap(({ nodeID, created, TTL }) => {
+    if (typeof nodeID !== "string" || nodeID === "") return [];
+    const over =
+      typeof TTL === "number" && TTL > 0 && typeof created === "string"
+        ? now >= Date.parse(created) + TTL / 1e6
+        : false;
+    return over ? [] : [nodeID];
+  });
 }
 
 const LABEL_NODEPOOL = "karpenter.sh/nodepool";

@@ -39,6 +39,17 @@ describe("other evictors at work", () => {
       /for node n7, n9 \(annotation example.com\/lock\)/,
     );
   });
+  it("not kured whose lock has outlived itself", () => {
+    const lock = (minutes: number): string =>
+      `{"nodeID":"n7","created":"2026-11-20T11:00:00Z","TTL":${minutes * 60e9}}`;
+    const about = (minutes: number): string[] =>
+      says(evictors, {
+        DaemonSet: [daemonSet("kured", "kubereboot/kured:1.20.0", { [LOCK]: lock(minutes) })],
+      });
+    assert.deepEqual(about(59), []);
+    assert.equal(about(61).length, 1);
+    assert.equal(about(0).length, 1, "no end");
+  });
   it("not kured without a lock, nor another program with that annotation", () => {
     const idle = daemonSet("kured", "ghcr.io/kubereboot/kured:1.20.0", {
       note: "not json",
