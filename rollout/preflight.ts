@@ -25,6 +25,9 @@ const LIMITS_TIMEOUT_SECONDS = 20;
 /** A look at a large cluster takes a while: between two looks that long, times this, so that a pause does not keep a core busy. */
 const REST = 4;
 
+/** Warnings that a run logs one by one; a large cluster can have thousands (workloads without a budget). */
+const LOGGED_WARNINGS = 100;
+
 export const blocking = (found: Finding[]): Finding[] =>
   found.filter(({ severity }) => severity !== "warning");
 
@@ -68,10 +71,15 @@ export async function passPreflight(
     });
   };
   const warn = (found: Finding[]): void => {
-    for (const finding of found.filter(({ severity }) => severity === "warning")) {
-      // the program has shown most on the pool's Handover (components/plan.ts): said once on the terminal, kept in the run log
+    const warnings = found.filter(({ severity }) => severity === "warning");
+    // the program has shown most on the pool's Handover (components/plan.ts): said once on the terminal, kept in the run log
+    for (const finding of warnings.slice(0, LOGGED_WARNINGS))
       log.info("finding", `pre-flight warns: ${sentence(finding)}`, { finding });
-    }
+    if (warnings.length > LOGGED_WARNINGS)
+      log.info(
+        "finding",
+        `and ${count(warnings.length - LOGGED_WARNINGS, "more warning")}: \`npm run preflight\` shows all`,
+      );
   };
   let now = await look();
   warn(now);
