@@ -7,7 +7,7 @@ import { EVENT } from "./names.ts";
 import { isTerminating, judgePod, workloadPodsOn } from "./pods.ts";
 import type { CloudFacts } from "./cloud/facts.ts";
 import { findings } from "./preflight/findings.ts";
-import { rehearse } from "./preflight/rehearse.ts";
+import { rehearsalSeconds, rehearse } from "./preflight/rehearse.ts";
 import type { RunRecord } from "./run-state.ts";
 import type { Job } from "./run.ts";
 import { readContext, withContext } from "./snapshot.ts";
@@ -18,6 +18,8 @@ import { until } from "./wait.ts";
 const CONTEXT_SECONDS = 10;
 /** A denied rehearsal is held again this often. */
 const REHEARSE_SECONDS = 30;
+/** A rehearsal that takes this long is announced, and the cluster is looked at once more behind it. */
+const LONG_REHEARSAL_SECONDS = 5;
 /** The cloud's limits are asked again this often while something blocks: an answer takes many calls. */
 const LIMITS_SECONDS = 30;
 /** All calls for the cloud's limits have this long. */
@@ -46,6 +48,8 @@ export async function passPreflight(
   const { config, clock, signal, log } = job;
   const began = clock.now();
   const told = new Map<string, Finding>();
+  /** What an interrupted run left on its way: no alert, a line each. */
+  const waited = new Set<string>();
   let [context, cloud] = await Promise.all([readContext(job.cluster), limitsOf(job, made)]);
   let contextAt = began;
   let cloudAt = clock.now();
@@ -94,11 +98,25 @@ export async function passPreflight(
     if (blocking(now).length === 0) {
       if (rehearsed === undefined || clock.now() >= rehearseAt) {
         const first = rehearsed === undefined;
-        rehearsed = await rehearse(job, toEvict(job, inventory));
+        const pods = toEvict(job, inventory);
+        const seconds = rehearsalSeconds(pods.length);
+        if (first && seconds >= LONG_REHEARSAL_SECONDS)
+          log.info(
+            "preflight",
+            `${count(pods.length, "pod")} of pool ${job.target.pool} are asked by a dry-run eviction whether they may go: about ${seconds} s`,
+          );
+        const askedAt = clock.now();
+        rehearsed = await rehearse(job, pods);
         rehearseAt = clock.now() + REHEARSE_SECONDS * 1000;
         if (first) warn(rehearsed);
+        if (clock.now() - askedAt >= LONG_REHEARSAL_SECONDS * 1000) now = await look();
       }
       now = sortFindings([...now, ...rehearsed]);
+    }
+    for (const finding of now) {
+      if (finding.severity !== "wait" || waited.has(keyOf(finding))) continue;
+      waited.add(keyOf(finding));
+      log.info("finding", `waiting before anything is touched: ${sentence(finding)}`, { finding });
     }
     const blocks = now.filter(({ severity }) => severity === "block");
     const keys = new Set(blocks.map(keyOf));

@@ -11,12 +11,18 @@ const PER_SECOND = 20;
 const AT_ONCE = 8;
 /** How often one pod is asked again when the server had no time, or no answer. */
 const ATTEMPTS = 4;
+/** A rehearsal may take a minute, and this many times as long as it takes where every answer comes at once. */
+const PATIENCE = 4;
 /** Pods that a message names. */
 const NAMED = 3;
+
+/** How long a rehearsal of so many pods takes where every answer comes at once. */
+export const rehearsalSeconds = (pods: number): number => Math.ceil(pods / PER_SECOND);
 
 /**
  * Asks every pod by a dry-run eviction, which runs the real admission chain and changes nothing: what would refuse is known before
  * anything is created or cordoned. Budgets are not its business (each dry run stands alone, and they have findings of their own).
+ * A webhook that lets every answer wait must not hold the run up for hours: who could not be asked in time is "not judged".
  * @throws the signal's reason; ApiError when the credential is refused
  */
 export async function rehearse(
@@ -25,6 +31,8 @@ export async function rehearse(
 ): Promise<Finding[]> {
   const refusals: { pod: Pod; refusal: Refusal }[] = [];
   const queue = pods.values();
+  const limit = 60 + PATIENCE * rehearsalSeconds(pods.length);
+  const deadline = clock.now() + limit * 1000;
   let nextAt = clock.now();
   const turn = async (): Promise<void> => {
     const wait = nextAt - clock.now();
@@ -41,13 +49,17 @@ export async function rehearse(
   const ask = async (pod: Pod): Promise<Refusal | undefined> => {
     const { name, namespace = "default", uid } = pod.metadata;
     for (let attempt = 1; ; attempt++) {
+      if (clock.now() >= deadline) {
+        const message = `it was not asked within the ${limit} s that the rehearsal has; answers come too slowly`;
+        return { kind: "not-judged", by: undefined, message };
+      }
       await turn();
       const result = await cluster.evict({ name, namespace, uid }, { dryRun: true });
       const refusal = refusalOf(result);
       if (refusal !== "again") return refusal;
       if (attempt >= ATTEMPTS) return { kind: "not-judged", by: undefined, message: messageOf(result) };
       const seconds = "retryAfterSeconds" in result ? (result.retryAfterSeconds ?? attempt) : attempt;
-      await clock.sleep(seconds * 1000, signal);
+      await clock.sleep(Math.min(seconds * 1000, Math.max(0, deadline - clock.now())), signal);
     }
   };
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, pods.length) }, work));

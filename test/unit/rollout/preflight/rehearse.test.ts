@@ -150,4 +150,25 @@ describe("the rehearsal of every eviction", () => {
     });
     await assert.rejects(rehearse({ ...job, signal: stop.signal }, [pod("a"), pod("b")]), /enough/);
   });
+  it("ends although every answer takes long: who could not be asked in time is not judged", async () => {
+    const { asked, job } = scene(() => ({ outcome: "evicted" }));
+    const { cluster, clock } = job;
+    const evict: Cluster["evict"] = async (...args) => {
+      await clock.sleep(9000);
+      return cluster.evict(...args);
+    };
+    const names = Array.from({ length: 400 }, (_, n) => `web-${n}`);
+    const found = await rehearse(
+      { ...job, cluster: { evict } as Cluster },
+      names.map((name) => pod(name)),
+    );
+    assert.ok(asked.length < 400);
+    assert.ok(job.clock.now() < 160_000, `it took ${job.clock.now()} ms`);
+    assert.equal(found.length, 1);
+    assert.match(
+      found.map(sentence).join(),
+      /^AdmissionWebhook|^Pod .* a dry-run eviction of \d+ pods \(.* and \d+ more\) got no answer: it was not asked within the 140 s/,
+    );
+    assert.equal(found[0]?.severity, "warning");
+  });
 });
