@@ -66,6 +66,7 @@ export class Drainer {
       last: new Set(),
       moved: false,
       drained: false,
+      waits: false,
     });
     await announce(run, {
       event: "node-start",
@@ -88,14 +89,25 @@ export class Drainer {
     return [...this.nodes.values()].every(({ drained }) => drained);
   }
 
+  /** No node waits for pods that the selector leaves out. */
+  allTold(): boolean {
+    return [...this.nodes.values()].every(({ drained, waits }) => drained && !waits);
+  }
+
   /** A pod that goes last and has not had its turn; the nodes' in the order of their drains. */
   nextLast(): Pod | undefined {
-    for (const { node, last } of this.nodes.values()) {
-      const pods = workloadPodsOn(this.run.inventory, node);
-      const next = pods.find(({ metadata: { uid } }) => last.has(uid) && !this.turned.has(uid));
+    for (const drain of this.nodes.values()) {
+      const [next] = this.waitingOn(drain);
       if (next !== undefined) return next;
     }
     return undefined;
+  }
+
+  /** Pods of a node that go last and have not had their turn. */
+  private waitingOn({ node, last }: NodeDrain): Pod[] {
+    return workloadPodsOn(this.run.inventory, node).filter(
+      ({ metadata: { uid } }) => last.has(uid) && !this.turned.has(uid),
+    );
   }
 
   /** Records the intent to move a pod that goes last. The next pass asks for it. @returns its workload, for the health window */
@@ -114,7 +126,7 @@ export class Drainer {
     });
     this.turned.add(uid);
     drain.moved = false;
-    drain.drained = false;
+    drain.drained = drain.waits = false;
     run.log.info(
       "order",
       `${placeOf(pod)} is next: rollout.drain.podSelector leaves it out, so it is moved alone`,
@@ -136,14 +148,14 @@ export class Drainer {
   async pass(): Promise<void> {
     const ask: Mover[] = [];
     for (const drain of this.nodes.values()) {
-      if (drain.drained) continue;
+      if (drain.drained && !drain.waits) continue;
       if (await this.lost(drain)) continue;
       await this.keepCordoned(drain);
       this.notice(drain);
       for (const mover of drain.movers.values()) if (this.mayAsk(mover, ask)) ask.push(mover);
     }
     if (this.inventoryIsFresh()) await this.askAll(ask);
-    for (const drain of this.nodes.values()) if (!drain.drained) await this.follow(drain);
+    for (const drain of this.nodes.values()) if (!drain.drained || drain.waits) await this.follow(drain);
     this.remind();
   }
 
@@ -350,14 +362,18 @@ export class Drainer {
     }
     if (!moved || !quietSince || movers.some(({ goneAt }) => goneAt === undefined)) return;
     drain.drained = true;
-    const waiting = workloadPodsOn(run.inventory, drain.node).filter(
-      ({ metadata: { uid } }) => drain.last.has(uid) && !this.turned.has(uid),
-    );
-    if (waiting.length > 0) {
+    const excluded = this.excludedOn(drain.node);
+    const waiting = this.waitingOn(drain);
+    const known = drain.waits;
+    drain.waits = excluded.length + waiting.length > 0;
+    if (drain.waits) {
+      if (known) return;
+      const pods = [...waiting, ...excluded];
+      const then = excluded.length > 0 ? "they are left to you" : "last, one at a time";
       run.log.info(
         "node-moved",
-        `${drain.node}: all is moved but ${count(waiting.length, "pod")} that rollout.drain.podSelector leaves out: last, one at a time`,
-        { node: drain.node, pods: waiting.map(podName) },
+        `${drain.node}: all is moved but ${count(pods.length, "pod")} that rollout.drain.podSelector leaves out: ${then}`,
+        { node: drain.node, pods: pods.map(podName) },
       );
       return;
     }

@@ -114,6 +114,7 @@ async function moveAll(run: Run, closed: Set<string>): Promise<void> {
   for (const { metadata } of blueNodes(run))
     if (isFinished(run, metadata.name)) await judge(run, drainer, metadata.name);
   const begun = new Set<string>();
+  const excludedOn = (): Pod[] => [...begun].flatMap((name) => drainer.excludedOn(name));
   for (let round = 1; ; round++) {
     const order = nodeOrder(
       run,
@@ -125,10 +126,16 @@ async function moveAll(run: Run, closed: Set<string>): Promise<void> {
       continue;
     }
     const last = drainer.nextLast();
-    if (last === undefined) break;
+    if (last === undefined) {
+      const ended = (): boolean => drainer.allTold() || excludedOn().length > 0;
+      if (ended()) break;
+      // those that were left out have gone by themselves, or by the operator's hand
+      await move(run, drainer, closed, () => ended() || drainer.nextLast() !== undefined);
+      continue;
+    }
     await moveLast(run, drainer, closed, last);
   }
-  const excluded = [...begun].flatMap((name) => drainer.excludedOn(name));
+  const excluded = excludedOn();
   if (excluded.length > 0) {
     throw new Hold(
       `${excluded.length} pods that rollout.drain.podSelector leaves out are still on blue (${excluded

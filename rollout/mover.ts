@@ -31,8 +31,10 @@ export interface NodeDrain {
   last: Set<string>;
   /** Every pod that had to go has been replaced; its old pods may still be finishing. */
   moved: boolean;
-  /** Empty but for the pods that go last, and nothing was bound to it since the cordon plus the scheduler's lag. */
+  /** Empty but for the pods that the selector leaves out, and nothing was bound to it since the cordon plus the scheduler's lag. */
   drained: boolean;
+  /** Drained but for pods that the selector leaves out: it is told when they are gone, too, by our hand or another's. */
+  waits: boolean;
 }
 
 /** `Pod shop/web-1 on node ip-10-0-0-4` */

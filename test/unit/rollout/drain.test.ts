@@ -184,6 +184,29 @@ describe("pods that rollout.drain.podSelector leaves out", () => {
       /^3 pods that rollout\.drain\.podSelector leaves out are still on blue/,
     );
     assert.ok(!eventsOf(run).includes("evict ledger"));
+    assert.ok(!eventsOf(run).includes("node-drained"), "no node is called drained while they are on it");
     assert.equal(eventsOf(run).filter((event) => event === "evict web").length, 6);
   });
+
+  for (const excludedPods of ["last", "hold"]) {
+    it(`may leave by another's hand before that (${excludedPods}): their nodes are drained when they are gone`, async () => {
+      const on = await made();
+      const operator = on.client("operator").cluster;
+      let waiting = 0;
+      const run = await runHandover(on, "only", {
+        rollout: { health: { windowSeconds: 20 }, drain: { ...leaving, excludedPods } },
+        onLine: ({ event, message }) => {
+          if (event !== "node-moved" || !message.includes("leaves out") || ++waiting < 3) return;
+          for (const { metadata } of on.workloadPods(BLUE.generation)) {
+            const { name, namespace = "default", uid } = metadata;
+            void operator.evict({ name, namespace, uid });
+          }
+        },
+      });
+      assert.ok(run.outcome, story(on, run));
+      const events = eventsOf(run);
+      assert.ok(!events.includes("evict ledger"));
+      assert.equal(events.filter((event) => event === "node-drained").length, 3);
+    });
+  }
 });
