@@ -168,12 +168,18 @@ const nodeTerm = fc.oneof(
   },
 );
 
+/** Spread over few of the pods alone leaves every least count at zero. */
+const many = pick<object>(
+  { matchExpressions: [{ key: "app", operator: "Exists" }] },
+  { matchExpressions: [{ key: "tier", operator: "NotIn", values: ["z"] }] },
+);
+
 const spread = fc
   .record({
     maxSkew: pick(1, 1, 2),
     topologyKey: pick(HOST, ZONE, ZONE, RACK),
     whenUnsatisfiable: pick("DoNotSchedule", "DoNotSchedule", "ScheduleAnyway"),
-    labelSelector: selector,
+    labelSelector: fc.oneof(selector, many),
     minDomains: some(pick(2, 3, 4), 3),
     nodeAffinityPolicy: some(pick("Honor", "Ignore"), 4),
     nodeTaintsPolicy: some(pick("Honor", "Ignore"), 2),
@@ -322,7 +328,7 @@ const candidate: fc.Arbitrary<PodCase> = fc.record({
 
 /** A pod that stands on a node: small, so that most nodes have room left. */
 const placed: fc.Arbitrary<PodCase> = fc
-  .record({ node: fc.nat(), pod: candidate, small: pick("50m", "200m", "700m") })
+  .record({ node: fc.nat(), pod: candidate, small: pick("50m", "100m", "500m") })
   .map(({ node, pod, small }) => {
     const {
       containers,
@@ -356,7 +362,7 @@ const placed: fc.Arbitrary<PodCase> = fc
 export const worldCase = (candidates: number): fc.Arbitrary<WorldCase> =>
   fc.record({
     nodes: fc.array(node, { minLength: 4, maxLength: 8 }),
-    pods: fc.array(placed, { minLength: 4, maxLength: 14 }),
+    pods: fc.array(placed, { minLength: 6, maxLength: 24 }),
     candidates: fc.array(candidate, { minLength: candidates, maxLength: candidates }),
   });
 
