@@ -48,6 +48,8 @@ export function judgePod(pod: Pod, rules: PodRules): PodVerdict {
   const excluded =
     rules.podSelector !== undefined && !matches(selectorOf(rules.podSelector), pod.metadata.labels);
   if (excluded && rules.excludedPods !== "last") return { action: "excluded" };
+  // it goes by somebody's hand already: nobody needs to consent, and the drain only waits for it
+  if (isTerminating(pod)) return excluded ? { action: "evict", last: true } : { action: "evict" };
   if (controllerOf(pod) === undefined && !consented(rules.unmanagedPods, pod)) {
     return {
       action: "refuse",

@@ -132,8 +132,9 @@ function fixOf(rule: StopRule | undefined, scene: Scene, owner: TopOwner): strin
       return `see to it that the pods that ${name} wants to be near can run on green, or make the affinity preferred`;
     case "spread":
       return `give green nodes in as many domains as blue has (size and zones in ${pool}), or raise maxSkew of ${name}`;
-    case "volume-topology":
     case "claim":
+      return `mend it before the pod moves: \`kubectl -n ${owner.namespace} describe pvc\` shows its claims; one that is being deleted takes its data with it as soon as the pod goes, so save that first`;
+    case "volume-topology":
     case "volume-in-use":
       return `\`kubectl -n ${owner.namespace} describe pvc\` shows its claims; give green nodes where their volumes are (zones in ${pool})`;
     case "scheduling-gate":

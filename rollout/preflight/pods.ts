@@ -1,6 +1,6 @@
 import type { Toleration } from "../cluster/types.ts";
 import type { Finding } from "../finding.ts";
-import { judgePod } from "../pods.ts";
+import { isTerminating, judgePod } from "../pods.ts";
 import type { Scene } from "./question.ts";
 import { finding, refOf } from "./rules.ts";
 import { topOwners } from "./top-owner.ts";
@@ -34,6 +34,7 @@ export function pods({ picture, config, moving }: Scene): Finding[] {
         ),
       );
     }
+    if (isTerminating(pod)) continue; // its successor, if there is one, is judged where it runs
     if (toleratesEverything(pod.spec?.tolerations ?? [])) {
       const [owner] = topOwners(picture, [pod]);
       const whose = owner === undefined ? "the pod" : `${owner.kind} ${owner.namespace}/${owner.name}`;

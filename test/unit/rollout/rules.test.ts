@@ -32,6 +32,12 @@ describe("what a drain does with a pod", () => {
   const emptyDir = { spec: { volumes: [{ name: "scratch", emptyDir: {} }] } };
   const table: [string, ReturnType<typeof pod>, Parameters<typeof judgePod>[1], string][] = [
     ["a ReplicaSet's pod", pod("a"), rules, "evict"],
+    [
+      "a pod without a controller, on its way out",
+      pod("a", { owner: "", metadata: { name: "a", uid: "u", deletionTimestamp: "2026-11-20T12:00:20Z" } }),
+      rules,
+      "evict",
+    ],
     ["a DaemonSet's pod", pod("a", { owner: "DaemonSet" }), rules, "ignore"],
     [
       "a mirror pod",
