@@ -85,8 +85,8 @@ export async function passPreflight(
         `and ${count(warnings.length - LOGGED_WARNINGS, "more warning")}: \`npm run preflight\` shows all`,
       );
   };
-  let now = await look();
-  warn(now);
+  let now: Finding[] = [];
+  let looked = false;
   let restUntil = 0;
   let rehearsed: Finding[] | undefined;
   let rehearseAt = 0;
@@ -95,6 +95,8 @@ export async function passPreflight(
     const lookAt = clock.now();
     now = await look();
     restUntil = clock.now() + (clock.now() - lookAt) * REST;
+    if (!looked) warn(now);
+    looked = true;
     if (blocking(now).length === 0) {
       if (rehearsed === undefined || clock.now() >= rehearseAt) {
         const first = rehearsed === undefined;
