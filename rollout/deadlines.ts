@@ -22,10 +22,8 @@ export function checkDeadlines(
     return;
   }
   if (mover.goneAt === undefined) {
-    const { metadata, spec } = mover.pod;
-    const grace = metadata.deletionGracePeriodSeconds ?? spec?.terminationGracePeriodSeconds ?? 30;
-    if (over(now, mover.evictedAt, grace + limits.terminationSlackSeconds))
-      throw neverGone(mover, grace, now - mover.evictedAt);
+    if (over(now, mover.evictedAt, mover.graceSeconds + limits.terminationSlackSeconds))
+      throw neverGone(mover, now - mover.evictedAt);
     return;
   }
   if (mover.arrived || mover.workload === undefined) return;
@@ -66,11 +64,12 @@ function neverEvicted(run: Run, { pod, refusal, workload }: Mover): Hold {
   );
 }
 
-function neverGone({ pod }: Mover, grace: number, sinceMilliseconds: number): Hold {
+function neverGone({ pod, askedAt, graceSeconds }: Mover, sinceMilliseconds: number): Hold {
+  const deletion = askedAt > 0 ? "its eviction" : "PatchGuard saw that somebody else had deleted it";
   const finalizers = pod.metadata.finalizers?.join(", ");
   const { name, namespace } = pod.metadata;
   return new Hold(
-    `${placeOf(pod)} is still terminating ${Math.round(sinceMilliseconds / 1000)} s after its eviction (grace period ${grace} s): ` +
+    `${placeOf(pod)} is still terminating ${Math.round(sinceMilliseconds / 1000)} s after ${deletion} (grace period ${graceSeconds} s): ` +
       (finalizers
         ? `finalizer ${finalizers} holds it. To go on: let the controller that set it finish.`
         : `its kubelet or a volume holds it. To go on: \`kubectl describe pod -n ${namespace} ${name}\`.`) +

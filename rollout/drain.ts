@@ -3,9 +3,8 @@ import { cordon } from "./close.ts";
 import type { Node, Pod } from "./cluster/types.ts";
 import { checkDeadlines, checkResumed } from "./deadlines.ts";
 import { Hold } from "./errors.ts";
-
 import { count } from "./finding.ts";
-import { type Mover, type NodeDrain, placeOf } from "./mover.ts";
+import { graceOf, type Mover, type NodeDrain, placeOf } from "./mover.ts";
 import { DEFAULTS, EVENT } from "./names.ts";
 import { byName, isFinished, isPodReady, isTerminating, judgePod, podName, workloadPodsOn } from "./pods.ts";
 import { judgeRefusal, type Refusal } from "./refusals.ts";
@@ -188,6 +187,7 @@ export class Drainer {
       const known = drain.movers.get(pod.metadata.uid);
       if (known) {
         known.pod = pod;
+        known.graceSeconds = Math.max(known.graceSeconds, graceOf(pod));
         continue;
       }
       const verdict = judgePod(pod, run.config.drain);
@@ -215,6 +215,7 @@ export class Drainer {
         pod,
         workload: workloadOf(pod),
         waitingSince: now,
+        graceSeconds: graceOf(pod),
         askedAt: 0,
         nextAt: now,
         refusal: undefined,

@@ -8,6 +8,8 @@ export interface Mover {
   workload: Workload | undefined;
   /** Since when it has been waiting for its turn: since it was first seen on the node, or since its budget last let another pod go. */
   waitingSince: number;
+  /** The longest grace period that was seen on it. Seconds. */
+  graceSeconds: number;
   askedAt: number;
   nextAt: number;
   refusal: string | undefined;
@@ -39,3 +41,10 @@ export interface NodeDrain {
 
 /** `Pod shop/web-1 on node ip-10-0-0-4` */
 export const placeOf = (pod: Pod): string => `Pod ${podName(pod)} on node ${pod.spec?.nodeName}`;
+
+/**
+ * How long a pod may take to end. Its deletion may grant it longer than its spec says, never shorter: just before the object goes
+ * the API server shows 0, whatever it was before.
+ */
+export const graceOf = ({ metadata, spec }: Pod): number =>
+  Math.max(metadata.deletionGracePeriodSeconds ?? 0, spec?.terminationGracePeriodSeconds ?? 30);

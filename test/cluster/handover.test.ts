@@ -6,6 +6,7 @@ import type { LogLine } from "../../rollout/log.ts";
 import { moveNodes } from "../support/handover.ts";
 import { addFakeNodes } from "../support/nodes.ts";
 import { useSandbox } from "../support/sandbox.ts";
+import { until } from "../support/until.ts";
 import { apply, budget, deployment, objectPath } from "../support/workloads.ts";
 
 describe("a handover on a real API server", function () {
@@ -84,7 +85,7 @@ describe("a handover on a real API server", function () {
   });
 
   it("blocks on a pod without a controller, and touches nothing", async () => {
-    const { test, watched } = sandbox();
+    const { test, view, watched } = sandbox();
     const bare = {
       apiVersion: "v1",
       kind: "Pod",
@@ -103,6 +104,7 @@ describe("a handover on a real API server", function () {
     });
     assert.deepEqual(Object.keys(summary.evictions), []);
     await test.api.request("DELETE", objectPath(bare));
+    await until("the bare pod is gone", () => view.pods().every(({ metadata }) => metadata.name !== "bare"));
   });
 
   it("holds when a pod does not go, puts everything back, and goes on when it does", async () => {

@@ -51,6 +51,9 @@ export const keyOf = (name: string, namespace?: string): string =>
 export const iso = (at: number): string =>
   new Date(Math.floor(at / 1000) * 1000).toISOString().replace(".000Z", "Z");
 
+/** Between the API server's two writes for one deletion without grace. */
+const LAST_WORD_MS = 20;
+
 /**
  * The API server's storage: objects by kind with resource versions, optimistic locking, generations, graceful deletion and
  * finalizers. Synchronous: at one instant there is one truth. Objects are frozen; every write makes a new one.
@@ -158,7 +161,10 @@ export class Store {
     this.put(kind, old, next, by);
   }
 
-  /** The end of a deletion: the kubelet's last word on a pod, or a controller that drops its finalizer. */
+  /**
+   * The end of a deletion: the kubelet's last word on a pod, or a controller that drops its finalizer. For an instant before a pod
+   * goes, watches show it with a grace period of 0, as the API server does (seen on 1.34).
+   */
   finalize<K extends Kind>(kind: K, object: Kinds[K], by: string, dropFinalizers = false): void {
     const old = this.get(kind, object.metadata.name, object.metadata.namespace);
     if (old === undefined || old.metadata.uid !== object.metadata.uid) return;
@@ -166,7 +172,13 @@ export class Store {
       this.update(kind, old, (draft) => (draft.metadata.deletionGracePeriodSeconds = 0), by);
       return;
     }
-    this.drop(kind, old, by);
+    if (kind !== "Pod") return this.drop(kind, old, by);
+    const { name, namespace, uid } = old.metadata;
+    this.update(kind, old, (draft) => (draft.metadata.deletionGracePeriodSeconds = 0), by);
+    this.clock.after(LAST_WORD_MS, `${by}: remove ${name}`, () => {
+      const now = this.get(kind, name, namespace);
+      if (now?.metadata.uid === uid) this.drop(kind, now, by);
+    });
   }
 
   private drop<K extends Kind>(kind: K, old: Kinds[K], by: string): void {

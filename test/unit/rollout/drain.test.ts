@@ -22,6 +22,15 @@ describe("the time that a drain may take", () => {
     assert.ok((end ?? 0) - (start ?? 0) > 8000, "the first node took longer than one pod may");
   });
 
+  it("a pod that is about to go has its whole grace period all the same: a deletion's last write shows none", async () => {
+    const on = await blueOf();
+    await on.deployment("web", { replicas: 4, graceSeconds: 600, budget: { maxUnavailable: 1 } }).settled();
+    on.behave("ReplicaSet", "web", { stopSeconds: 200 });
+    await on.pool("workers", { ...GREEN, perZone: 1 }).settled();
+    const run = await runHandover(on, "only", { rollout: { drain: { terminationSlackSeconds: 1 } } });
+    assert.ok(run.outcome, story(on, run));
+  });
+
   it("budgetTimeoutSeconds is for a budget that stands still: many pods behind one budget may take longer", async () => {
     const on = await world({ seed: SEED })
       .pool("workers", { ...BLUE, perZone: 1 })
