@@ -35,10 +35,7 @@ describe("every eviction is rehearsed", function () {
     });
     await addFakeNodes(test.api, [node("blue-1", "aaaaaaaa")]);
     await apply(test.api, deployment({ name: "web", replicas: 2, start: "200ms", stop: "200ms" }));
-    await view.eventually(() => view.podsOf("web").every(({ spec }) => spec?.nodeName === "blue-1"), {
-      timeoutSeconds: 60,
-      describe: "web runs on blue-1",
-    });
+    await view.ready("web", 2); // before there is a green node that they could start on
     await addFakeNodes(test.api, [node("green-1", "bbbbbbbb")]);
     const paths = certificatePaths(world.dir);
     server = createServer(
