@@ -31,6 +31,8 @@ export interface HandoverOptions {
   /** `patchguard:rollout`; the health window is off unless it says otherwise. */
   rollout?: object;
   sink?: LogSink;
+  /** Ends the run from outside, as the operator's Ctrl-C does. */
+  signal?: AbortSignal;
 }
 
 export async function moveNodes(options: HandoverOptions): Promise<Outcome> {
@@ -55,6 +57,6 @@ export async function moveNodes(options: HandoverOptions): Promise<Outcome> {
     cloud: noGroups,
     clock: systemClock,
     log: new RunLog(systemClock, options.sink === undefined ? [] : [options.sink]),
-    signal: new AbortController().signal,
+    signal: options.signal ?? new AbortController().signal,
   });
 }
