@@ -6,6 +6,7 @@ import { Abandoned } from "./errors.ts";
 import type { Inventory } from "./inventory.ts";
 import type { HeldLease } from "./lease.ts";
 import type { RunLog } from "./log.ts";
+import type { RequestCounts } from "./observed/requests.ts";
 import type { RunState } from "./run-state.ts";
 import type { Target } from "./target.ts";
 import type { GreenSpec } from "./targets.ts";
@@ -26,6 +27,10 @@ export interface Job {
   cloud: Cloud;
   clock: Clock;
   log: RunLog;
+  /** What is asked of cluster and cloud, where somebody counts. */
+  requests?: RequestCounts | undefined;
+  /** All pools of the stack, this one included: whose metrics go out together. */
+  pools?: readonly string[] | undefined;
   /** Aborted with Interrupted (the operator's wish) or Abandoned (the engine died). */
   signal: AbortSignal;
 }

@@ -7,6 +7,7 @@ import { connect } from "./cluster/kubeconfig.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { ClusterConfig } from "./config/index.ts";
 import { DEFAULTS } from "./names.ts";
+import { RequestCounts } from "./observed/requests.ts";
 import { USER_AGENT } from "./version.ts";
 
 /** Where a cluster is: references only, never credentials (it stands in Pulumi's state). */
@@ -38,6 +39,8 @@ export interface World {
   cluster: Cluster;
   cloud: Cloud;
   clock: Clock;
+  /** What was asked of both so far. */
+  requests: RequestCounts;
 }
 
 /** Deadline of one change in the cloud (EKS takes minutes to change a group's sizes). */
@@ -53,19 +56,22 @@ export async function openWorld(
   requestTimeoutSeconds: number = DEFAULTS.requestTimeoutSeconds,
 ): Promise<World> {
   try {
+    const requests = new RequestCounts();
     const config = await connect(ref);
     const cluster = createCluster(config, {
       requestTimeoutSeconds,
       userAgent: USER_AGENT,
       clock: systemClock,
+      onRequest: (method, path) => requests.toKubernetes(method, path),
     });
     const cloud = createAwsCloud({
       region: ref.region,
       clusterName: ref.name,
       clock: systemClock,
       cloudTimeoutSeconds: CLOUD_TIMEOUT_SECONDS,
+      onRequest: (service, action) => requests.toCloud(service, action),
     });
-    return { cluster, cloud, clock: systemClock };
+    return { cluster, cloud, clock: systemClock, requests };
   } catch (error) {
     throw new Error(explain(error), { cause: error });
   }

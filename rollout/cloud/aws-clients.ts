@@ -30,12 +30,14 @@ export interface AwsOptions {
   clock: Clock;
   /** Deadline of one write with everything that it waits for, in seconds. */
   cloudTimeoutSeconds: number;
+  /** Told of each attempt of each request. */
+  onRequest?: ((service: string, action: string) => void) | undefined;
 }
 
 /** Attempts of one request: the SDK repeats what was throttled or lost, with backoff. */
 const ATTEMPTS = 6;
 
-export function awsClients({ region, clusterName, clock, cloudTimeoutSeconds }: AwsOptions): Aws {
+export function awsClients({ region, clusterName, clock, cloudTimeoutSeconds, onRequest }: AwsOptions): Aws {
   const settings = {
     region,
     maxAttempts: ATTEMPTS,
@@ -47,12 +49,41 @@ export function awsClients({ region, clusterName, clock, cloudTimeoutSeconds }: 
     clusterName,
     clock,
     timeoutSeconds: cloudTimeoutSeconds,
-    ec2: new EC2Client(settings),
-    eks: new EKSClient(settings),
-    autoScaling: new AutoScalingClient(settings),
-    loadBalancing: new ElasticLoadBalancingV2Client(settings),
-    quotas: new ServiceQuotasClient(settings),
+    ec2: told(new EC2Client(settings), "ec2", onRequest),
+    eks: told(new EKSClient(settings), "eks", onRequest),
+    autoScaling: told(new AutoScalingClient(settings), "autoscaling", onRequest),
+    loadBalancing: told(new ElasticLoadBalancingV2Client(settings), "elasticloadbalancing", onRequest),
+    quotas: told(new ServiceQuotasClient(settings), "servicequotas", onRequest),
   };
+}
+
+/** The part of the SDK's middleware stack that is needed here; its own types are generic over all commands of a client. */
+interface Stack {
+  addRelativeTo(
+    middleware: (
+      next: (args: unknown) => unknown,
+      context: { commandName?: string },
+    ) => (args: unknown) => unknown,
+    options: { relation: "after"; toMiddleware: string; name: string; override: boolean },
+  ): void;
+}
+
+/** The client, each attempt of whose requests is told of: behind the SDK's own repetitions. @param service as IAM names it */
+function told<C extends { middlewareStack: object }>(
+  client: C,
+  service: string,
+  onRequest: AwsOptions["onRequest"],
+): C {
+  if (onRequest === undefined) return client;
+  (client.middlewareStack as Stack).addRelativeTo(
+    (next, { commandName = "unknown" }) =>
+      (args) => {
+        onRequest(service, commandName.replace(/Command$/, ""));
+        return next(args);
+      },
+    { relation: "after", toMiddleware: "retryMiddleware", name: "patchguardRequestCount", override: true },
+  );
+  return client;
 }
 
 /** Runs a call; whatever it throws leaves as a CloudError that names action and object. */

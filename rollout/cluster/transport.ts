@@ -15,6 +15,8 @@ export interface TransportOptions {
   requestTimeoutSeconds: number;
   userAgent: string;
   clock: Clock;
+  /** Told of each attempt of each request; the path carries its query. */
+  onRequest?: (method: string, path: string) => void;
 }
 
 export interface Request {
@@ -162,6 +164,7 @@ export class Transport {
       "user-agent": this.options.userAgent,
     };
     if (body !== undefined) headers["content-type"] = contentType;
+    this.options.onRequest?.(method, path);
     const response = await fetch(this.server + path, {
       method,
       headers,
