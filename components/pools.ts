@@ -39,6 +39,7 @@ export function declarePools({ config, cluster, guards, existing }: PoolsArgs): 
       cluster: clusterRef(config.cluster),
       target,
       later: targets.slice(index + 1),
+      pools: pools.map(({ name }) => name),
       green: greenSpecOf(pool, target.generation),
       rollout: config.rollout,
       stack,

@@ -31,6 +31,8 @@ export type LogEvent =
   | "verify"
   | "event-lost"
   | "finish"
+  | "evidence"
+  | "metrics"
   | "error";
 
 export type Fields = Record<string, unknown>;
@@ -54,6 +56,10 @@ export class RunLog {
   constructor(clock: Clock, sinks: LogSink[]) {
     this.clock = clock;
     this.sinks = sinks;
+  }
+  /** A log that tells this sink, too. */
+  also(sink: LogSink): RunLog {
+    return new RunLog(this.clock, [...this.sinks, sink]);
   }
   info(event: LogEvent, message: string, fields: Fields = {}): void {
     this.write("info", event, message, fields);

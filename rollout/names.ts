@@ -25,6 +25,8 @@ export const STATE_NAMESPACE = "kube-system";
 export const LEASE_NAME = "patchguard";
 /** Name of the ConfigMap that holds a pool's run state. */
 export const runStateName = (pool: string): string => `patchguard-${pool}`;
+/** Name of the ConfigMap that holds the evidence of a pool's last run (see rollout/observed/). */
+export const evidenceName = (pool: string): string => `patchguard-${pool}-evidence`;
 /** ConfigMap that records that `destroy` was consented to (see rollout/consent.ts). */
 export const CONSENT_NAME = "patchguard-destroy-consent";
 /** Reporting component of the Kubernetes Events, and field manager of the writes. */

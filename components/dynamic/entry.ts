@@ -10,6 +10,7 @@ import { sentence } from "../../rollout/finding.ts";
 import { gate, workLeft } from "../../rollout/gate.ts";
 import { handover } from "../../rollout/handover.ts";
 import { type LogSink, RunLog } from "../../rollout/log.ts";
+import { observed } from "../../rollout/observed/observed.ts";
 import type { Job } from "../../rollout/run.ts";
 import type { Target } from "../../rollout/target.ts";
 import type { GreenSpec } from "../../rollout/targets.ts";
@@ -24,6 +25,8 @@ export interface JobInputs {
   cluster: ClusterRef;
   target: Target;
   later: Target[];
+  /** Names of the stack's pools. Not part of the work either. */
+  pools: string[];
   /** What green will be made of. Not part of the work: a change of sizes alone is no reason for a handover. */
   green?: GreenSpec;
   rollout: RolloutConfig;
@@ -73,9 +76,14 @@ async function diff(olds: Stored, news: Stored): Promise<DiffResult> {
   }
 }
 
+/** For run logs and evidence: copies, never the only ones. */
+const localFolder = ({ stack }: JobInputs): string =>
+  path.join(process.env["PATCHGUARD_LOG_DIR"] ?? ".patchguard", stack.replaceAll("/", "-"));
+
 /** The NDJSON run log: a copy for people; what the next run needs stands in the cluster. */
-function fileLog({ stack, target }: JobInputs): LogSink {
-  const folder = path.join(process.env["PATCHGUARD_LOG_DIR"] ?? ".patchguard", stack.replaceAll("/", "-"));
+function fileLog(inputs: JobInputs): LogSink {
+  const { target } = inputs;
+  const folder = localFolder(inputs);
   mkdirSync(folder, { recursive: true });
   const file = path.join(folder, `${target.pool}-${target.generation}.ndjson`);
   let lost = false;
@@ -95,11 +103,12 @@ async function withJob<T>(inputs: Stored, work: (job: Job) => Promise<T>): Promi
   try {
     const world = await openWorld(inputs.cluster);
     const log = new RunLog(world.clock, [engineLog(inputs.resourceUrn), fileLog(inputs)]);
-    const { target, later, green, rollout: config, stack } = inputs;
+    const { target, later, pools, green, rollout: config, stack } = inputs;
     return await work({
       ...world,
       target,
       later,
+      pools,
       green,
       config,
       stack,
@@ -128,7 +137,9 @@ async function runGate(inputs: Stored): Promise<Outputs> {
 }
 
 async function runHandover(inputs: Stored): Promise<Outputs> {
-  const { proof, nodes, pods, seconds } = await withJob(inputs, handover);
+  const { proof, nodes, pods, seconds } = await withJob(inputs, (job) =>
+    observed(job, handover, localFolder(inputs)),
+  );
   return { ...inputs, proof, nodes, pods, seconds };
 }
 

@@ -26,6 +26,18 @@ export const flag = () => z.boolean({ error: () => "must be true or false" });
 
 export const nonEmpty = (what: string) => text(what).min(1, { error: () => `must not be empty: ${what}` });
 
+/** An address without credentials: the config is no place for them. */
+export const httpUrl = () =>
+  text("an address such as https://pushgateway.example.com").superRefine((value, context) => {
+    const url = URL.canParse(value) ? new URL(value) : undefined;
+    const wrong = (message: string): void => context.addIssue({ code: "custom", message });
+    if (url === undefined || !/^https?:$/.test(url.protocol))
+      wrong("is no address such as https://pushgateway.example.com");
+    else if (url.username !== "" || url.password !== "")
+      wrong("must not hold a user name or a password: credentials never stand in the config");
+    else if (url.search !== "" || url.hash !== "") wrong("must be an address without ? and #");
+  });
+
 /** A DNS label: it becomes part of label values, ConfigMap names and cloud names. */
 export const dnsLabel = (maximum: number) =>
   pattern(

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { DEFAULTS } from "../names.ts";
-import { dnsLabel, flag, labelSelector, nonEmpty, seconds } from "./fields.ts";
+import { dnsLabel, flag, httpUrl, labelSelector, nonEmpty, seconds } from "./fields.ts";
 
 /** `patchguard:rollout`: how a handover goes. Every field is optional; times are whole seconds. */
 
@@ -74,6 +74,22 @@ const lease = z.strictObject({
   renewSeconds: seconds(1, 1800).default(DEFAULTS.leaseRenewSeconds),
 });
 
+const metrics = z.strictObject({
+  /** File for node_exporter's textfile collector, replaced in one step at the end of each run. Default: none. */
+  textfile: nonEmpty("the path of a file")
+    .regex(/\.prom$/, { error: () => "must end in .prom: the textfile collector reads no other file" })
+    .optional(),
+  /** Pushgateway that is sent the numbers at the end of each run. Default: none. */
+  push: z
+    .strictObject({
+      /** Of the Pushgateway, without `/metrics/…`; a credential comes from the environment (PATCHGUARD_METRICS_TOKEN). */
+      url: httpUrl(),
+      /** Value of the label `job`. Default: patchguard. */
+      job: nonEmpty("a name for the label job").default("patchguard"),
+    })
+    .optional(),
+});
+
 export const rolloutSchema = z.strictObject({
   /** What must hold before anything is created or closed. */
   preflight: preflight.prefault({}),
@@ -89,6 +105,8 @@ export const rolloutSchema = z.strictObject({
   maxDurationSeconds: seconds(60).optional(),
   /** When the CI job that runs `pulumi up` is ended from outside; the plan warns if it would not be enough. Seconds; default 21600, GitHub's own limit. */
   jobTimeoutSeconds: seconds(60).default(DEFAULTS.jobTimeoutSeconds),
+  /** Where the numbers of a run go, as Prometheus metrics. */
+  metrics: metrics.prefault({}),
   /** Reserved: where alerts go. Must be empty for now; alerts go to the terminal, Kubernetes Events and the run log. */
   alerts: z.strictObject({}).prefault({}),
   /** Reserved: must be empty for now. */

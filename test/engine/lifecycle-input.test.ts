@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { loadYaml } from "@kubernetes/client-node";
 import { imageByName, WORLD } from "../../sandbox/images.ts";
 import { repository } from "../../sandbox/sandbox.ts";
+import { freePort } from "../support/free-port.ts";
 import { FailureScene } from "../support/failure-scene.ts";
 import { mustFail, type Result, type StackConfig } from "../support/pulumi.ts";
 import { useSandbox } from "../support/sandbox.ts";
@@ -182,16 +181,6 @@ describe("bad input, and a preview of the production stack", function () {
     };
   }
 });
-
-/** A port at which nobody listens. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 /** A config with ten different mistakes, and where each stands. */
 function tenMistakes(): { good: StackConfig; rollout: StackConfig; mistakes: string[] } {

@@ -1,6 +1,7 @@
 import { type RolloutConfig, rolloutSchema } from "../../rollout/config/rollout.ts";
 import { handover, type Outcome } from "../../rollout/handover.ts";
 import { type LogLine, RunLog } from "../../rollout/log.ts";
+import type { Job } from "../../rollout/run.ts";
 import { SimulatedCrash, type SessionOptions } from "./session.ts";
 import { type Client, groupsFor, world, type World, type WorldOptions } from "./world.ts";
 
@@ -31,6 +32,8 @@ export interface RunOptions extends SessionOptions {
   limitSeconds?: number;
   /** Sees every line of the run's log as it is written: what happens in the world at that moment. */
   onLine?: (line: LogLine) => void;
+  /** What runs; the handover itself unless something is put around it. */
+  work?: (job: Job) => Promise<Outcome>;
 }
 
 /** How a run of the rollout ended. */
@@ -44,7 +47,7 @@ export interface Ended {
 
 /** Runs one handover, as one process, to its end or its crash. What it throws is part of the answer. */
 export async function runHandover(on: World, name: string, options: RunOptions = {}): Promise<Ended> {
-  const { to = GREEN, signal = new AbortController().signal, limitSeconds = 7200 } = options;
+  const { to = GREEN, signal = new AbortController().signal, limitSeconds = 7200, work = handover } = options;
   const client = on.client(name, options);
   const log: LogLine[] = [];
   const job = {
@@ -67,7 +70,7 @@ export async function runHandover(on: World, name: string, options: RunOptions =
   };
   const end: Ended = { client, outcome: undefined, error: undefined, crashed: false, log };
   try {
-    end.outcome = await on.run(Promise.race([handover(job), client.session.crashed]), limitSeconds);
+    end.outcome = await on.run(Promise.race([work(job), client.session.crashed]), limitSeconds);
   } catch (error) {
     end.error = error instanceof Error ? error : new Error(String(error));
     end.crashed = client.session.dead || error instanceof SimulatedCrash;

@@ -31,6 +31,7 @@ describe("config: defaults", () => {
       health: { windowSeconds: DEFAULTS.healthWindowSeconds },
       lease: { durationSeconds: DEFAULTS.leaseDurationSeconds, renewSeconds: DEFAULTS.leaseRenewSeconds },
       jobTimeoutSeconds: DEFAULTS.jobTimeoutSeconds,
+      metrics: {},
       alerts: {},
       rollback: {},
       verify: {},

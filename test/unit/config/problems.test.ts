@@ -456,6 +456,24 @@ describe("config: sections beside the pools", () => {
       /twice/,
     ],
     [
+      "a textfile that its collector would not read",
+      { rollout: { metrics: { textfile: "/var/lib/node_exporter/patchguard.txt" } } },
+      "patchguard:rollout.metrics.textfile",
+      /must end in \.prom/,
+    ],
+    [
+      "a Pushgateway without a scheme",
+      { rollout: { metrics: { push: { url: "pushgateway:9091" } } } },
+      "patchguard:rollout.metrics.push.url",
+      /no address such as/,
+    ],
+    [
+      "a password in an address",
+      { rollout: { metrics: { push: { url: "https://me:secret@pushgateway" } } } },
+      "patchguard:rollout.metrics.push.url",
+      /credentials never stand in the config/,
+    ],
+    [
       "alerts to come",
       { rollout: { alerts: { slack: "x" } } },
       "patchguard:rollout.alerts.slack",

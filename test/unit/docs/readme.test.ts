@@ -9,6 +9,7 @@ const PAGES = [
   "docs/architecture",
   "docs/ci",
   "docs/configuration",
+  "docs/observed",
   "docs/permissions",
   "docs/reference",
   "docs/troubleshooting",
