@@ -38,7 +38,6 @@ export class BlockedTimes {
       milliseconds: 0,
       podMilliseconds: 0,
     };
-    if (this.of.get(who) === account) return;
     this.end(who, now);
     this.accounts.set(key, account);
     if (account.waiting.size === 0) account.since = now;

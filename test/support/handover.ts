@@ -6,6 +6,9 @@ import { connect } from "../../rollout/cluster/kubeconfig.ts";
 import { rolloutSchema } from "../../rollout/config/rollout.ts";
 import { handover, type Outcome } from "../../rollout/handover.ts";
 import { type LogSink, RunLog } from "../../rollout/log.ts";
+import { observed } from "../../rollout/observed/observed.ts";
+import { RequestCounts } from "../../rollout/observed/requests.ts";
+import type { Job } from "../../rollout/run.ts";
 
 /** Nodes without a cloud behind them: what is looked at happens on the API server. */
 const noGroups: Cloud = {
@@ -31,18 +34,24 @@ export interface HandoverOptions {
   /** `patchguard:rollout`; the health window is off unless it says otherwise. */
   rollout?: object;
   sink?: LogSink;
+  /** Where the evidence goes; without it the run is not observed. */
+  evidence?: string;
   /** Ends the run from outside, as the operator's Ctrl-C does. */
   signal?: AbortSignal;
 }
 
 export async function moveNodes(options: HandoverOptions): Promise<Outcome> {
+  const requests = new RequestCounts();
   const config = await connect({ kind: "kubernetes", kubeconfig: options.kubeconfig, context: "sandbox" });
   const cluster = createCluster(config, {
     requestTimeoutSeconds: 30,
     userAgent: "patchguard/test",
     clock: systemClock,
+    onRequest: (method, path) => requests.toKubernetes(method, path),
   });
-  return handover({
+  const { evidence } = options;
+  const work = evidence === undefined ? handover : (job: Job) => observed(job, handover, evidence);
+  return work({
     target: {
       pool: options.pool,
       generation: options.generation,
@@ -56,6 +65,7 @@ export async function moveNodes(options: HandoverOptions): Promise<Outcome> {
     cluster,
     cloud: noGroups,
     clock: systemClock,
+    requests,
     log: new RunLog(systemClock, options.sink === undefined ? [] : [options.sink]),
     signal: options.signal ?? new AbortController().signal,
   });

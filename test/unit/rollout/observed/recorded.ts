@@ -73,6 +73,7 @@ export function recorded(): Collector {
     line(45, "pod-moved", { ...of("web-2"), node: "b", workload: web }),
     line(50, "pod-gone", { ...of("web-2"), node: "b" }),
     line(50, "node-moved", { node: "b" }),
+    line(51, "node-moved", { node: "b", pods: ["shop/critical"] }),
     line(52, "node-drained", { node: "b", pods: 2, seconds: 31 }),
     line(58, "pod-moved", { ...of("db-0"), node: "a", workload: db, volumeSeconds: 12.5 }),
     line(58, "node-moved", { node: "a" }),
