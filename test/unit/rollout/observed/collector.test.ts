@@ -85,18 +85,26 @@ describe("the evidence of a recorded run", () => {
     ]);
   });
   it("the log but for single pods", () => {
-    assert.deepEqual(
-      evidence.log.map(({ event }) => event),
-      ["start", "blocked", "unblocked", "preflight", "wave", "node-start", "node-start"].concat([
-        "node-moved",
-        "node-drained",
-        "node-moved",
-        "node-drained",
-        "health",
-        "health",
-        "finish",
-      ]),
-    );
+    const events = evidence.log.map(({ event }) => event);
+    assert.deepEqual(events.slice(0, 7), [
+      "start",
+      "blocked",
+      "unblocked",
+      "preflight",
+      "wave",
+      "node-start",
+      "node-start",
+    ]);
+    assert.deepEqual(events.slice(7), [
+      "node-moved",
+      "node-moved",
+      "node-drained",
+      "node-moved",
+      "node-drained",
+      "health",
+      "health",
+      "finish",
+    ]);
   });
 
   it("who is still waiting at the end has waited until then", () => {
