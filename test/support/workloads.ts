@@ -172,6 +172,7 @@ const PLURALS: Record<string, string> = {
   StorageClass: "storageclasses",
   CSINode: "csinodes",
   Lease: "leases",
+  PriorityClass: "priorityclasses",
 };
 
 /** Path of an object's collection in the API. */
