@@ -1,7 +1,10 @@
+import type { Pod } from "./cluster/types.ts";
+import type { RolloutConfig } from "./config/index.ts";
 import { Hold } from "./errors.ts";
 import { type Mover, type NodeDrain, placeOf } from "./mover.ts";
 import { podName } from "./pods.ts";
 import type { Run } from "./run.ts";
+import { matches, parseSelector } from "./selectors.ts";
 import { whyNotWhole, type Workload } from "./whole.ts";
 
 const over = (now: number, since: number, seconds: number): boolean => now - since > seconds * 1000;
@@ -28,11 +31,12 @@ export function checkDeadlines(
   }
   if (mover.arrived || mover.workload === undefined) return;
   // Kubernetes itself waits six minutes for the volumes of a node that was lost: they have a deadline of their own, below
+  const { podTimeoutSeconds, setting } = podTimeoutOf(mover.pod, limits);
   const startedAt = Math.max(mover.goneAt, mover.volumesMissingAt ?? 0);
-  if (over(now, startedAt, limits.podTimeoutSeconds) && !state.whole) {
+  if (over(now, startedAt, podTimeoutSeconds) && !state.whole) {
     throw new Hold(
-      `${nameOf(mover.workload)} was not whole ${limits.podTimeoutSeconds} s after pod ${podName(mover.pod)} left node ${mover.pod.spec?.nodeName} ` +
-        `(rollout.drain.podTimeoutSeconds): ${whyNotWhole(run.inventory, mover.workload)}. To go on: mend that, then run \`pulumi up\` again.`,
+      `${nameOf(mover.workload)} was not whole ${podTimeoutSeconds} s after pod ${podName(mover.pod)} left node ${mover.pod.spec?.nodeName} ` +
+        `(${setting}): ${whyNotWhole(run.inventory, mover.workload)}. To go on: mend that, then run \`pulumi up\` again.`,
     );
   }
   if (over(now, mover.goneAt, limits.volumeTimeoutSeconds) && state.volumesMissing !== undefined) {
@@ -41,6 +45,25 @@ export function checkDeadlines(
         `To go on: look at the CSI driver's controller; PatchGuard never detaches by force.`,
     );
   }
+}
+
+/** How long its replacement may take: the workload's own time where the config has one. Seconds. */
+export function podTimeoutOf(
+  { metadata }: Pod,
+  { overrides, podTimeoutSeconds }: RolloutConfig["drain"],
+): { podTimeoutSeconds: number; setting: string } {
+  const at = overrides.findIndex(
+    ({ namespace, podSelector }) =>
+      namespace === (metadata.namespace ?? "default") &&
+      (podSelector === undefined || matches(parseSelector(podSelector), metadata.labels)),
+  );
+  const own = overrides[at];
+  return own === undefined
+    ? { podTimeoutSeconds, setting: "rollout.drain.podTimeoutSeconds" }
+    : {
+        podTimeoutSeconds: own.podTimeoutSeconds,
+        setting: `rollout.drain.overrides[${at}].podTimeoutSeconds`,
+      };
 }
 
 /** A workload whose pods an interrupted run had evicted gets the time of any other. @throws Hold */
@@ -65,11 +88,12 @@ function neverEvicted(run: Run, { pod, refusal, workload }: Mover): Hold {
 }
 
 function neverGone({ pod, askedAt, graceSeconds }: Mover, sinceMilliseconds: number): Hold {
-  const deletion = askedAt > 0 ? "its eviction" : "PatchGuard saw that somebody else had deleted it";
+  const since =
+    askedAt > 0 ? "s after its eviction" : "s after PatchGuard saw it: somebody else had deleted it";
   const finalizers = pod.metadata.finalizers?.join(", ");
   const { name, namespace } = pod.metadata;
   return new Hold(
-    `${placeOf(pod)} is still terminating ${Math.round(sinceMilliseconds / 1000)} s after ${deletion} (grace period ${graceSeconds} s): ` +
+    `${placeOf(pod)} is still terminating ${Math.round(sinceMilliseconds / 1000)} ${since} (grace period ${graceSeconds} s): ` +
       (finalizers
         ? `finalizer ${finalizers} holds it. To go on: let the controller that set it finish.`
         : `its kubelet or a volume holds it. To go on: \`kubectl describe pod -n ${namespace} ${name}\`.`) +

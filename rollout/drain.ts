@@ -3,77 +3,117 @@ import { cordon } from "./close.ts";
 import type { Node, Pod } from "./cluster/types.ts";
 import { checkDeadlines, checkResumed } from "./deadlines.ts";
 import { Hold } from "./errors.ts";
+import { Evictor } from "./evictor.ts";
 import { count } from "./finding.ts";
 import { graceOf, type Mover, type NodeDrain, placeOf } from "./mover.ts";
 import { DEFAULTS, EVENT } from "./names.ts";
 import { byName, isFinished, isPodReady, isTerminating, judgePod, podName, workloadPodsOn } from "./pods.ts";
-import { judgeRefusal, type Refusal } from "./refusals.ts";
 import { mayAct, type Run } from "./run.ts";
+import type { NodeRecord } from "./run-state.ts";
+import { Turns } from "./turns.ts";
 import { notHandedOver } from "./volumes.ts";
 import { isWhole, whyNotWhole, type Workload, workloadOf, workloadsOf } from "./whole.ts";
 
-/** A refused eviction is asked again this soon when the watch says that the budget has room. */
-const RETRY_ROOM_SECONDS = 1;
 const REMIND_SECONDS = 60;
 /** Watches are renewed every 20 s and give up on a silent connection after 30 s (cluster/watch.ts): beyond this nobody knows. */
 const STALE_SECONDS = 60;
+/** Nodes that are cordoned side by side. */
+const NODES_AT_ONCE = 10;
 
 /**
  * Empties nodes through the Eviction API, in the semantics of `kubectl drain`, and knows when the workloads are whole again.
- * One node is in hand at a time; earlier ones may still be waiting for old pods to finish their grace period.
+ * The nodes of a wave are in hand together; earlier ones may still be waiting for old pods to finish their grace period.
  * Decides by the inventory, acts through the API, keeps no truth of its own that a restart would lose.
  */
 export class Drainer {
   private readonly run: Run;
   private readonly nodes = new Map<string, NodeDrain>();
-  private readonly evicted = new Set<string>();
+  private readonly evictor: Evictor;
+  /** Which workloads are whole, in the present pass: pods of one workload are on many nodes of a wave. */
+  private readonly wholeNow = new Map<string, boolean>();
   /** UIDs of pods that go last and whose turn has come. */
   private readonly turned = new Set<string>();
   private remindedAt = 0;
 
   constructor(run: Run) {
     this.run = run;
+    this.evictor = new Evictor(run, () => this.movers());
+  }
+
+  private *movers(): Generator<Mover> {
+    for (const { movers } of this.nodes.values()) yield* movers.values();
   }
 
   /** Workloads that this node's drain has moved, in this run or one that it resumes; the health window watches them. */
   workloadsMovedFrom(node: string): Workload[] {
     const movers = [...(this.nodes.get(node)?.movers.values() ?? [])];
-    const workloads = [...movers.flatMap(({ workload }) => workload ?? []), ...this.resumedWorkloads(node)];
+    const resumed = this.nodes.get(node)?.resumed ?? this.resumedWorkloads(node);
+    const workloads = [...movers.flatMap(({ workload }) => workload ?? []), ...resumed];
     return [...new Map(workloads.map((workload) => [workload.uid, workload])).values()];
   }
 
-  /** Records the intent, then cordons the node. Nothing is evicted yet. */
-  async begin(node: Node): Promise<void> {
+  /** Records the intent, then cordons the nodes of a wave. Nothing is evicted yet. */
+  async begin(nodes: readonly Node[]): Promise<void> {
     const { run } = this;
-    const name = node.metadata.name;
-    const pods = workloadPodsOn(run.inventory, name).filter((pod) => movesWithItsNode(run, pod));
-    const earlier = run.state.record.nodes[name];
+    const podsOf = new Map<string, Pod[]>();
+    for (const { metadata } of nodes)
+      podsOf.set(
+        metadata.name,
+        workloadPodsOn(run.inventory, metadata.name).filter((pod) => movesWithItsNode(run, pod)),
+      );
+    const resumed = new Map([...podsOf.keys()].map((name) => [name, this.resumedWorkloads(name)]));
+    await this.intend(podsOf);
+    for (let at = 0; at < nodes.length; at += NODES_AT_ONCE) {
+      await allOf(
+        nodes.slice(at, at + NODES_AT_ONCE).map(async (node) => {
+          const { name, uid } = node.metadata;
+          const pods = podsOf.get(name) ?? [];
+          await cordon(run, node);
+          this.nodes.set(name, inHand(name, run.clock.now(), resumed.get(name)));
+          await announce(run, {
+            event: "node-start",
+            reason: EVENT.draining,
+            object: { kind: "Node", name, uid },
+            message: `Node ${name} is being drained for pool ${run.target.pool}: ${count(pods.length, "pod")} to move to generation ${run.target.generation}.`,
+            fields: { node: name, pods: pods.map(podName) },
+          });
+        }),
+      );
+    }
+  }
+
+  /** Records the intent to move these pods, their nodes staying as they are: see canary.ts. The next pass asks for them. */
+  async beginCanary(pods: readonly Pod[]): Promise<void> {
+    const byNode = Map.groupBy(pods, ({ spec }) => spec?.nodeName ?? "");
+    await this.intend(byNode);
+    const now = this.run.clock.now();
+    for (const [name, chosen] of byNode) {
+      const canary = new Set(chosen.map(({ metadata }) => metadata.uid));
+      this.nodes.set(name, { ...inHand(name, now), canary });
+    }
+  }
+
+  /** The canary's pods have moved: their nodes' own turns are still to come. */
+  endCanary(): void {
+    for (const [name, { canary }] of this.nodes) if (canary !== undefined) this.nodes.delete(name);
+  }
+
+  /** What is going to be evicted, and whose it is: written before anything is. */
+  private async intend(podsOf: ReadonlyMap<string, readonly Pod[]>): Promise<void> {
+    const { run } = this;
+    const records: Record<string, NodeRecord> = {};
+    for (const [name, pods] of podsOf) {
+      const earlier = run.state.record.nodes[name];
+      records[name] = {
+        phase: "in-hand",
+        moved: [...new Set([...(earlier?.moved ?? []), ...pods.map(({ metadata }) => metadata.uid)])],
+        owners: [
+          ...new Set([...(earlier?.owners ?? []), ...pods.flatMap((pod) => workloadOf(pod)?.uid ?? [])]),
+        ],
+      };
+    }
     mayAct(run);
-    await run.state.saveNode(name, {
-      phase: "in-hand",
-      moved: [...new Set([...(earlier?.moved ?? []), ...pods.map(({ metadata }) => metadata.uid)])],
-      owners: [
-        ...new Set([...(earlier?.owners ?? []), ...pods.flatMap((pod) => workloadOf(pod)?.uid ?? [])]),
-      ],
-    });
-    await cordon(run, node);
-    this.nodes.set(name, {
-      node: name,
-      cordonedAt: run.clock.now(),
-      recordoned: false,
-      movers: new Map(),
-      last: new Set(),
-      moved: false,
-      drained: false,
-      waits: false,
-    });
-    await announce(run, {
-      event: "node-start",
-      reason: EVENT.draining,
-      object: { kind: "Node", name, uid: node.metadata.uid },
-      message: `Node ${name} is being drained for pool ${run.target.pool}: ${count(pods.length, "pod")} to move to generation ${run.target.generation}.`,
-      fields: { node: name, pods: pods.map(podName) },
-    });
+    await run.state.saveNodes(records);
   }
 
   isMoved(node: string): boolean {
@@ -145,23 +185,23 @@ export class Drainer {
    * done. @throws Hold when something could not move in time.
    */
   async pass(): Promise<void> {
-    const ask: Mover[] = [];
+    this.wholeNow.clear();
+    const ready: NodeDrain[] = [];
     for (const drain of this.nodes.values()) {
       if (drain.drained && !drain.waits) continue;
       if (await this.lost(drain)) continue;
       await this.keepCordoned(drain);
       this.notice(drain);
-      for (const mover of drain.movers.values()) if (this.mayAsk(mover, ask)) ask.push(mover);
+      ready.push(drain);
     }
-    if (this.inventoryIsFresh()) await this.askAll(ask);
+    if (this.inventoryIsFresh() && !this.evictor.isResting()) {
+      const turns = new Turns(this.run, this.movers(), (workload) => this.whole(workload));
+      const ask = ready.flatMap(({ movers }) => [...movers.values()]).filter((mover) => turns.take(mover));
+      await this.evictor.askAll(ask);
+      if (ask.length > 0) this.wholeNow.clear(); // those that have just gone no longer count
+    }
     for (const drain of this.nodes.values()) if (!drain.drained || drain.waits) await this.follow(drain);
     this.remind();
-  }
-
-  /** All answers are in before the first failure is thrown: no eviction is under way while things are put back. */
-  private async askAll(movers: readonly Mover[]): Promise<void> {
-    const answers = await Promise.allSettled(movers.map((mover) => this.ask(mover)));
-    for (const answer of answers) if (answer.status === "rejected") throw answer.reason;
   }
 
   /** Evictions are decided by the watches: while one of them is silent nothing is asked, and the movers' deadlines run. */
@@ -180,9 +220,9 @@ export class Drainer {
   private notice(drain: NodeDrain): void {
     const { run } = this;
     const now = run.clock.now();
-    const candidates = workloadPodsOn(run.inventory, drain.node).toSorted(
-      (a, b) => (a.spec?.priority ?? 0) - (b.spec?.priority ?? 0) || byName(a, b),
-    );
+    const candidates = workloadPodsOn(run.inventory, drain.node)
+      .filter(({ metadata }) => drain.canary?.has(metadata.uid) ?? true)
+      .toSorted((a, b) => (a.spec?.priority ?? 0) - (b.spec?.priority ?? 0) || byName(a, b));
     for (const pod of candidates) {
       const known = drain.movers.get(pod.metadata.uid);
       if (known) {
@@ -214,6 +254,7 @@ export class Drainer {
       drain.movers.set(pod.metadata.uid, {
         pod,
         workload: workloadOf(pod),
+        noticedAt: now,
         waitingSince: now,
         graceSeconds: graceOf(pod),
         askedAt: 0,
@@ -227,102 +268,14 @@ export class Drainer {
     }
   }
 
-  private mayAsk(mover: Mover, asking: readonly Mover[]): boolean {
-    const { run } = this;
-    if (mover.evictedAt !== undefined || mover.goneAt !== undefined) return false;
-    const now = run.clock.now();
-    const budgets = run.inventory.budgetsOf(mover.pod);
-    // so does a budget that has just let a pod go which is none of ours: the disruption controller has not counted it yet
-    if (budgets.some(({ status }) => Object.keys(status?.disruptedPods ?? {}).length > 0))
-      mover.waitingSince = now;
-    const room = Math.min(...budgets.map(({ status }) => status?.disruptionsAllowed ?? 0)); // Infinity without a budget
-    const soon = mover.refusal !== undefined && room > 0 && now >= mover.askedAt + RETRY_ROOM_SECONDS * 1000;
-    if (now < mover.nextAt && !soon) return false;
-    const { workload } = mover;
-    const siblings = asking.filter(
-      (other) => other.workload !== undefined && other.workload.uid === workload?.uid,
-    ).length;
-    if (workload !== undefined && (workload.kind === "StatefulSet" || budgets.length === 0)) {
-      // one at a time: for StatefulSets always (promise 6), for others where no budget says how many
-      if (siblings > 0 || this.inFlight(workload)) {
-        mover.waitingSince = now; // its turn has not come: the one before it has its own deadline
-        return false;
-      }
-      if (!this.whole(workload)) return false;
-    }
-    // ask no more pods of one budget at once than it says it has room for; at zero, ask one: the API is the judge
-    const same = asking.filter(({ pod }) =>
-      run.inventory.budgetsOf(pod).some((budget) => budgets.includes(budget)),
-    ).length;
-    return budgets.length === 0 || same < Math.max(room, 1);
-  }
-
-  private async ask(mover: Mover): Promise<void> {
-    const { run } = this;
-    const { name, namespace = "default", uid } = mover.pod.metadata;
-    mayAct(run);
-    mover.askedAt = run.clock.now();
-    mover.wasReady = isPodReady(mover.pod);
-    const result = await run.cluster.evict({ name, namespace, uid });
-    const now = run.clock.now();
-    if (result.outcome === "evicted" || result.outcome === "gone") {
-      mover.evictedAt = now;
-      mover.refusal = undefined;
-      this.evicted.add(uid);
-      this.nextInTurn(mover.pod, now);
-      run.log.info("evict", `evicted ${podName(mover.pod)} from ${mover.pod.spec?.nodeName}`, {
-        pod: podName(mover.pod),
-        uid,
-        node: mover.pod.spec?.nodeName,
-        outcome: result.outcome,
-      });
-      return;
-    }
-    this.refused(mover, result, now);
-  }
-
-  /**
-   * The budget has let this pod go, so it moves on: whoever waits behind it begins to wait anew. `budgetTimeoutSeconds` is for a budget
-   * that stands still, not for many pods of one budget.
-   */
-  private nextInTurn(pod: Pod, now: number): void {
-    const { inventory } = this.run;
-    const budgets = inventory.budgetsOf(pod);
-    if (budgets.length === 0) return;
-    for (const { movers } of this.nodes.values()) {
-      for (const mover of movers.values()) {
-        if (mover.evictedAt !== undefined) continue;
-        if (inventory.budgetsOf(mover.pod).some((budget) => budgets.includes(budget)))
-          mover.waitingSince = now;
-      }
-    }
-  }
-
-  private refused(mover: Mover, result: Refusal, now: number): void {
-    const first = mover.refusal === undefined;
-    const { text, retrySeconds } = judgeRefusal(this.run.inventory, mover.pod, result);
-    mover.refusal = text;
-    mover.nextAt = now + retrySeconds * 1000 * (1 + Math.random() / 10); // jitter: many pods, one budget
-    if (!first) return;
-    const { uid } = mover.pod.metadata;
-    const fields = { pod: podName(mover.pod), uid, outcome: result.outcome, message: result.message };
-    this.run.log.warning("evict-refused", `${placeOf(mover.pod)} has to wait: ${text}`, fields);
-  }
-
-  /** A mover of this workload was evicted and has not arrived yet. */
-  private inFlight(workload: Workload): boolean {
-    for (const { movers } of this.nodes.values()) {
-      for (const mover of movers.values()) {
-        if (mover.workload?.uid === workload.uid && mover.evictedAt !== undefined && !mover.arrived)
-          return true;
-      }
-    }
-    return false;
-  }
-
   private whole(workload: Workload): boolean {
+    const known = this.wholeNow.get(workload.uid);
+    if (known !== undefined) return known;
     const { inventory, state, clock } = this.run;
-    return isWhole(inventory, workload, state.record.missingBefore, this.evicted, clock.now());
+    const { evicted } = this.evictor;
+    const whole = isWhole(inventory, workload, state.record.missingBefore, evicted, clock.now());
+    this.wholeNow.set(workload.uid, whole);
+    return whole;
   }
 
   /** What has become of the movers of a node; whether the node is done; whether a deadline has passed. */
@@ -330,6 +283,7 @@ export class Drainer {
     const { run } = this;
     const now = run.clock.now();
     for (const mover of drain.movers.values()) {
+      if (mover.arrived && mover.goneAt !== undefined) continue; // what happens to it from here on is not our doing
       this.seeIfGone(mover, now);
       this.seeIfArrived(mover, drain);
       const volumesMissing = this.volumesMissing(mover, drain);
@@ -343,14 +297,11 @@ export class Drainer {
     }
     const movers = [...drain.movers.values()];
     const quietSince = now - drain.cordonedAt >= DEFAULTS.quietSeconds * 1000;
-    const resumed = this.resumedWorkloads(drain.node);
-    const late = resumed.find((workload) => !this.whole(workload));
+    const resumed = drain.resumed.filter((it) => !this.whole(it));
     // one whose pods this run moves, too, has the deadlines of those pods: it may be in hand for as long as it has pods here
-    const left = resumed.find(
-      (it) => !this.whole(it) && !movers.some(({ workload }) => workload?.uid === it.uid),
-    );
+    const left = resumed.find((it) => !movers.some(({ workload }) => workload?.uid === it.uid));
     if (left !== undefined) checkResumed(run, left, drain, now);
-    const moved = late === undefined && movers.every(({ arrived }) => arrived);
+    const moved = resumed.length === 0 && movers.every((mover) => mover.arrived && this.isStillWhole(mover));
     if (moved && !drain.moved) {
       drain.moved = true;
       run.log.info(
@@ -361,6 +312,7 @@ export class Drainer {
         },
       );
     }
+    if (drain.canary !== undefined) return; // the rest of the node's pods stay for now
     if (!moved || !quietSince || movers.some(({ goneAt }) => goneAt === undefined)) return;
     drain.drained = true;
     const excluded = this.excludedOn(drain.node);
@@ -394,10 +346,19 @@ export class Drainer {
     });
   }
 
-  /** Controllers whose pods an interrupted run had evicted from this node. */
+  /** Controllers whose pods an interrupted run, or the canary, had evicted from this node. */
   private resumedWorkloads(node: string): Workload[] {
     const { inventory, state } = this.run;
-    return workloadsOf(inventory, new Set(state.record.nodes[node]?.owners));
+    const owners = state.record.nodes[node]?.owners ?? [];
+    return owners.length === 0 ? [] : workloadsOf(inventory, new Set(owners));
+  }
+
+  /** A node counts as moved only while what it gave up is there: a Job, or an operator's pods, make their own progress. */
+  private isStillWhole({ workload }: Mover): boolean {
+    const { kind } = workload ?? {};
+    return (
+      workload === undefined || (kind !== "ReplicaSet" && kind !== "StatefulSet") || this.whole(workload)
+    );
   }
 
   private seeIfGone(mover: Mover, now: number): void {
@@ -411,6 +372,7 @@ export class Drainer {
     this.run.log.info("pod-gone", `${podName(mover.pod)} has left ${mover.pod.spec?.nodeName}`, {
       pod: podName(mover.pod),
       uid,
+      node: mover.pod.spec?.nodeName,
     });
   }
 
@@ -434,6 +396,12 @@ export class Drainer {
       {
         pod: podName(mover.pod),
         uid: mover.pod.metadata.uid,
+        node: drain.node,
+        ...(workload && {
+          workload: { kind: workload.kind, namespace: workload.namespace, name: workload.name },
+        }),
+        ...(mover.volumesMissingAt !== undefined &&
+          mover.goneAt !== undefined && { volumeSeconds: (mover.volumesMissingAt - mover.goneAt) / 1000 }),
       },
     );
   }
@@ -485,6 +453,7 @@ export class Drainer {
   private async keepCordoned(drain: NodeDrain): Promise<void> {
     const { run } = this;
     const node = run.inventory.get("Node", drain.node);
+    if (drain.canary !== undefined) return;
     const settled = run.clock.now() - drain.cordonedAt > 1000; // the watch needs a moment to show our own write
     if (node === undefined || !settled || node.spec?.unschedulable === true) return;
     const object = { kind: "Node", name: drain.node, uid: node.metadata.uid };
@@ -524,6 +493,25 @@ export class Drainer {
       });
     }
   }
+}
+
+const inHand = (node: string, now: number, resumed: Workload[] = []): NodeDrain => ({
+  node,
+  cordonedAt: now,
+  recordoned: false,
+  movers: new Map(),
+  canary: undefined,
+  resumed,
+  last: new Set(),
+  moved: false,
+  drained: false,
+  waits: false,
+});
+
+/** Waits for the end of all, also where one fails. @throws what the first that failed has thrown. */
+async function allOf(acts: readonly Promise<void>[]): Promise<void> {
+  await Promise.allSettled(acts);
+  await Promise.all(acts);
 }
 
 /** Not one that is left to the operator, nor one that goes last. */

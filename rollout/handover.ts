@@ -1,4 +1,5 @@
 import { announce } from "./alert.ts";
+import { canariesOf } from "./canary.ts";
 import { blueNodes, closeBlue, closeLate, reopen } from "./close.ts";
 import { Drainer } from "./drain.ts";
 import { Abandoned, Breach, Hold, Interrupted, messageOf, Paused } from "./errors.ts";
@@ -12,15 +13,16 @@ import { EVENT, runStateName, STATE_NAMESPACE } from "./names.ts";
 import { nodeOrder, type Place } from "./order.ts";
 import type { Pod } from "./cluster/types.ts";
 import { isCordonedByUs } from "./ownership.ts";
-import { workloadPodsOn } from "./pods.ts";
+import { podName, workloadPodsOn } from "./pods.ts";
 import { passPreflight } from "./preflight.ts";
 import { type Job, mayAct, type Run } from "./run.ts";
 import { type RunRecord, RunState } from "./run-state.ts";
 import { Relief } from "./relief.ts";
-import { imageText } from "./target.ts";
+import { imageText, zoneOf } from "./target.ts";
 import { type Proof, verify } from "./verify.ts";
 import { until } from "./wait.ts";
-import { missingReplicas } from "./whole.ts";
+import { wavesOf } from "./waves.ts";
+import { missingReplicas, type Workload, workloadsOf } from "./whole.ts";
 
 /** What a handover that succeeded leaves behind. */
 export interface Outcome {
@@ -106,23 +108,36 @@ async function recordBaseline(run: Run): Promise<void> {
 }
 
 /**
- * Empties blue, round by round: nodes that were still booting when blue was closed join later, and make another round.
+ * Empties blue, wave by wave. The next wave is planned when the one before it is over, from the cluster as it is then: nodes may have
+ * joined, left, or got other pods.
  * @param closed UIDs of the nodes that are closed; grows.
  */
 async function moveAll(run: Run, closed: Set<string>): Promise<void> {
   const drainer = new Drainer(run);
   for (const { metadata } of blueNodes(run))
-    if (isFinished(run, metadata.name)) await judge(run, drainer, metadata.name);
+    if (isFinished(run, metadata.name)) await judge(run, drainer, [metadata.name]);
+  if (run.config.drain.canary && run.state.record.canary === undefined)
+    await moveCanary(run, drainer, closed);
   const begun = new Set<string>();
-  const excludedOn = (): Pod[] => [...begun].flatMap((name) => drainer.excludedOn(name));
-  for (let round = 1; ; round++) {
-    const order = nodeOrder(
-      run,
-      blueNodes(run).filter(({ metadata }) => !begun.has(metadata.name) && !isFinished(run, metadata.name)),
+  const told = new Set<string>();
+  const waves = (): Place[][] => {
+    const rest = blueNodes(run).filter(
+      ({ metadata: { name } }) => !begun.has(name) && !isFinished(run, name),
     );
-    if (order.length > 0 || round === 1) {
-      await moveNodes(run, drainer, closed, order);
-      for (const { node } of order) begun.add(node.metadata.name);
+    return wavesOf(nodeOrder(run, rest), run.config.drain.maxParallel);
+  };
+  const excludedOn = (): Pod[] => [...begun].flatMap((name) => drainer.excludedOn(name));
+  for (;;) {
+    const planned = waves();
+    tellOrder(run, planned, told);
+    const [wave] = planned;
+    if (wave !== undefined) {
+      for (const { node } of wave) begun.add(node.metadata.name);
+      await moveWave(run, drainer, closed, wave);
+      continue;
+    }
+    if (!drainer.allDrained()) {
+      await move(run, drainer, closed, () => drainer.allDrained() || waves().length > 0);
       continue;
     }
     const last = drainer.nextLast();
@@ -149,25 +164,65 @@ async function moveAll(run: Run, closed: Set<string>): Promise<void> {
   });
 }
 
-/** One round: these nodes one after the other, to the end of the last one. */
-async function moveNodes(run: Run, drainer: Drainer, closed: Set<string>, order: Place[]): Promise<void> {
-  const total = blueNodes(run).length;
+/** The order as it is planned, and again when nodes have joined. @param told names that were told before; grows */
+function tellOrder(run: Run, waves: readonly Place[][], told: Set<string>): void {
+  const order = waves.flat();
+  const first = told.size === 0;
+  const unknown = order.filter(({ node }) => !told.has(node.metadata.name));
+  if (unknown.length === 0 && !first) return;
+  for (const { node } of unknown) told.add(node.metadata.name);
+  if (first) told.add(""); // an empty order is told once, too
+  const inWaves = waves.length < order.length ? ` in ${count(waves.length, "wave")}` : "";
   run.log.info(
     "order",
-    `${order.length} of ${total} nodes to drain: ${order.map(({ node }) => node.metadata.name).join(", ") || "none"}`,
+    `${order.length} of ${blueNodes(run).length} nodes to drain${inWaves}: ${order.map(({ node }) => node.metadata.name).join(", ") || "none"}`,
     {
-      order: order.map(({ node, why }) => ({ node: node.metadata.name, why })),
+      order: waves.flatMap((wave, at) =>
+        wave.map(({ node, why }) => ({ node: node.metadata.name, wave: at + 1, why })),
+      ),
     },
   );
+}
+
+/** These nodes together, until all of their pods are replaced, and the health window over what they gave up. */
+async function moveWave(
+  run: Run,
+  drainer: Drainer,
+  closed: Set<string>,
+  wave: readonly Place[],
+): Promise<void> {
+  const nodes = wave.map(({ node }) => node);
+  const names = nodes.map(({ metadata }) => metadata.name);
+  stopAtLimit(run, blueNodes(run).length);
+  if (names.length > 1)
+    run.log.info("wave", `${afterOf(run, names)} are drained together: ${names.join(", ")}`, {
+      nodes: names,
+    });
+  await drainer.begin(nodes);
   const windows = run.config.health.windowSeconds > 0;
-  for (const { node } of order) {
-    const name = node.metadata.name;
-    stopAtLimit(run, total);
-    await drainer.begin(node);
-    await move(run, drainer, closed, () => (windows ? drainer.isDrained(name) : drainer.isMoved(name)));
-    await judge(run, drainer, name);
-  }
-  await move(run, drainer, closed, () => drainer.allDrained());
+  await move(run, drainer, closed, () =>
+    names.every((name) => (windows ? drainer.isDrained(name) : drainer.isMoved(name))),
+  );
+  await judge(run, drainer, names);
+}
+
+/** One pod of each workload, and a health window over all of them, before any node is drained (rollout.drain.canary). */
+async function moveCanary(run: Run, drainer: Drainer, closed: Set<string>): Promise<void> {
+  const pods = canariesOf(run);
+  const names = [...new Set(pods.map(({ spec }) => spec?.nodeName ?? ""))];
+  run.log.info("wave", `the canary moves one pod of each of ${count(pods.length, "workload")} first`, {
+    canary: true,
+    pods: pods.map(podName),
+    nodes: names,
+  });
+  await drainer.beginCanary(pods);
+  await move(run, drainer, closed, () => names.every((name) => drainer.isMoved(name)));
+  drainer.endCanary();
+  // also those that an interrupted run had moved: its window was cut off
+  const owners = new Set(Object.values(run.state.record.nodes).flatMap((record) => record.owners));
+  await healthWindow(run, { after: "the canary", nodes: names }, workloadsOf(run.inventory, owners));
+  mayAct(run);
+  await run.state.save({ canary: "passed" });
 }
 
 /** A pod that the selector leaves out: moved alone, when all others are, with a health window of its own. */
@@ -176,21 +231,35 @@ async function moveLast(run: Run, drainer: Drainer, closed: Set<string>, pod: Po
   const node = pod.spec?.nodeName ?? "";
   const workloads = await drainer.beginLast(pod);
   await move(run, drainer, closed, () => drainer.isDrained(node));
-  const record = run.state.record.nodes[node];
-  if (run.config.health.windowSeconds === 0 || record === undefined) return;
-  await healthWindow(run, node, workloads);
-  mayAct(run);
-  await run.state.saveNode(node, { ...record, owners: [] });
+  await watch(run, [node], workloads);
 }
 
-/** The health window after a node. Its verdict is recorded: a node without one, since the run was killed, is watched by the next run. */
-async function judge(run: Run, drainer: Drainer, node: string): Promise<void> {
-  const record = run.state.record.nodes[node];
-  const workloads = drainer.workloadsMovedFrom(node);
-  if (run.config.health.windowSeconds === 0 || record === undefined || workloads.length === 0) return;
-  await healthWindow(run, node, workloads);
+/** The health window after the nodes of a wave. */
+async function judge(run: Run, drainer: Drainer, nodes: readonly string[]): Promise<void> {
+  const workloads = nodes.flatMap((node) => drainer.workloadsMovedFrom(node));
+  await watch(run, nodes, [...new Map(workloads.map((it) => [it.uid, it])).values()]);
+}
+
+/** A health window whose verdict is recorded: nodes without one, since the run was killed, are watched by the next run. */
+async function watch(run: Run, nodes: readonly string[], workloads: readonly Workload[]): Promise<void> {
+  const records = nodes.flatMap((node) => {
+    const record = run.state.record.nodes[node];
+    return record === undefined ? [] : [{ node, record }];
+  });
+  if (run.config.health.windowSeconds === 0 || records.length === 0 || workloads.length === 0) return;
+  await healthWindow(run, { after: afterOf(run, nodes), nodes }, workloads);
   mayAct(run);
-  await run.state.saveNode(node, { ...record, owners: [] });
+  await run.state.saveNodes(
+    Object.fromEntries(records.map(({ node, record }) => [node, { ...record, owners: [] }])),
+  );
+}
+
+/** What a health window follows, in words: `node ip-10-0-0-4`, `12 nodes of zone us-east-1a`. */
+function afterOf(run: Run, nodes: readonly string[]): string {
+  const [first = ""] = nodes;
+  if (nodes.length === 1) return `node ${first}`;
+  const node = run.inventory.get("Node", first);
+  return `${nodes.length} nodes${node === undefined ? "" : ` of zone ${zoneOf(node)}`}`;
 }
 
 /** Already emptied by an earlier run, and still closed: not drained again. */

@@ -1,24 +1,40 @@
 import { Breach } from "./errors.ts";
+import { count } from "./finding.ts";
 import { isFinished, isPodReady, podName } from "./pods.ts";
 import type { Run } from "./run.ts";
 import { until } from "./wait.ts";
 import { stateOf, type Workload } from "./whole.ts";
 
+/** What a health window follows. */
+export interface Scope {
+  /** In words: `node ip-10-0-0-4`, `the canary`. */
+  after: string;
+  nodes: readonly string[];
+}
+
 /**
- * The health window after a node's drain (design section 4, step 6). It judges what the cluster itself says about the moved
+ * The health window after a node's drain, or a wave's (design section 4, step 6). It judges what the cluster itself says about the moved
  * workloads: a container that restarts, is out of memory, or a pod that is not Ready where it was Ready at the window's start is a
  * breach by itself. Metrics (CPU, memory, error rate, latency) join it here.
  * @throws Breach naming workload, pod and what happened.
  */
-export async function healthWindow(run: Run, node: string, workloads: readonly Workload[]): Promise<void> {
+export async function healthWindow(
+  run: Run,
+  { after, nodes }: Scope,
+  workloads: readonly Workload[],
+): Promise<void> {
   const { windowSeconds } = run.config.health;
   if (windowSeconds === 0 || workloads.length === 0) return;
   const restarts = new Map(podsOf(run, workloads).map((pod) => [pod.metadata.uid, restartsOf(pod)]));
-  run.log.info("health", `${node}: health window of ${windowSeconds} s over ${workloads.length} workloads`, {
-    node,
-    windowSeconds,
-    workloads: workloads.map(({ namespace, name }) => `${namespace}/${name}`),
-  });
+  run.log.info(
+    "health",
+    `health window of ${windowSeconds} s after ${after}, over ${count(workloads.length, "workload")}`,
+    {
+      nodes,
+      windowSeconds,
+      workloads: workloads.map(({ namespace, name }) => `${namespace}/${name}`),
+    },
+  );
   const end = run.clock.now() + windowSeconds * 1000;
   await until(
     {
@@ -26,19 +42,19 @@ export async function healthWindow(run: Run, node: string, workloads: readonly W
       signal: run.signal,
       wakes: run.inventory,
       timeoutSeconds: windowSeconds + 60,
-      late: () => new Breach(`health window after node ${node} did not end in time`),
+      late: () => new Breach(`health window after ${after} did not end in time`),
     },
     () => {
       const bad = breaches(run, workloads, restarts);
       if (bad.length > 0) {
         throw new Breach(
-          `health window after node ${node} was breached: ${bad.slice(0, 3).join("; ")}${bad.length > 3 ? ` and ${bad.length - 3} more` : ""}`,
+          `health window after ${after} was breached: ${bad.slice(0, 3).join("; ")}${bad.length > 3 ? ` and ${bad.length - 3} more` : ""}`,
         );
       }
       return run.clock.now() >= end ? true : undefined;
     },
   );
-  run.log.info("health", `${node}: health window passed`, { node });
+  run.log.info("health", `health window after ${after} passed`, { nodes, verdict: "passed" });
 }
 
 const podsOf = (run: Run, workloads: readonly Workload[]) =>

@@ -15,6 +15,7 @@ export type LogEvent =
   | "relax"
   | "tighten"
   | "order"
+  | "wave"
   | "node-start"
   | "evict"
   | "evict-refused"

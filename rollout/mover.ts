@@ -6,6 +6,8 @@ import type { Workload } from "./whole.ts";
 export interface Mover {
   pod: Pod;
   workload: Workload | undefined;
+  /** When it was first seen on a node in hand. */
+  noticedAt: number;
   /** Since when it has been waiting for its turn: since it was first seen on the node, or since its budget last let another pod go. */
   waitingSince: number;
   /** The longest grace period that was seen on it. Seconds. */
@@ -26,9 +28,14 @@ export interface Mover {
 /** A node that is being emptied. */
 export interface NodeDrain {
   node: string;
+  /** When its turn came: it is cordoned, unless this is a canary's move. */
   cordonedAt: number;
   recordoned: boolean;
   movers: Map<string, Mover>;
+  /** UIDs of the pods that a canary moves off it; undefined where the whole node is drained. */
+  canary: ReadonlySet<string> | undefined;
+  /** Workloads whose pods an interrupted run, or the canary, had evicted from it. */
+  resumed: Workload[];
   /** UIDs of its pods that are moved when all others are, each alone (rollout.drain.excludedPods: last). */
   last: Set<string>;
   /** Every pod that had to go has been replaced; its old pods may still be finishing. */

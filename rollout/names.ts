@@ -70,6 +70,8 @@ export const DEFAULTS = {
   quietSeconds: 5,
   /** A replacement Pending for longer than this relaxes blue's taint to PreferNoSchedule. */
   relaxAfterSeconds: 30,
+  /** How long pods of running Jobs may go on before they are evicted. */
+  jobWaitSeconds: 0,
   /** The health window after each node. */
   healthWindowSeconds: 300,
   /** GitHub ends a job after six hours (https://docs.github.com/en/actions/reference/limits). */

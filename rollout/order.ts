@@ -8,7 +8,10 @@ import { zoneOf } from "./target.ts";
 /** A node's place in the order, and why it stands there. */
 export interface Place {
   node: Node;
-  tier: 0 | 1 | 2;
+  /** 0 stateless pods only, 1 StatefulSet pods, 2 an operator-run primary, 3 monitoring. */
+  tier: 0 | 1 | 2 | 3;
+  /** Holds an operator-run primary: never drained together with another node. */
+  alone: boolean;
   why: string;
 }
 
@@ -19,8 +22,8 @@ export interface OrderBy {
 }
 
 /**
- * The order of the drain: nodes with stateless pods first, then those with StatefulSet pods, those with an operator-run
- * primary last; within a tier zone by zone, then by name.
+ * The order of the drain: nodes with stateless pods first, then those with StatefulSet pods, those with an operator-run primary (its
+ * operator moves it when the replicas have moved), and last those that watch all others; within a tier zone by zone, then by name.
  */
 export function nodeOrder(by: OrderBy, nodes: readonly Node[]): Place[] {
   return nodes
@@ -28,6 +31,7 @@ export function nodeOrder(by: OrderBy, nodes: readonly Node[]): Place[] {
     .toSorted(
       (a, b) =>
         a.tier - b.tier ||
+        Number(a.alone) - Number(b.alone) ||
         zoneOf(a.node).localeCompare(zoneOf(b.node)) ||
         a.node.metadata.name.localeCompare(b.node.metadata.name),
     );
@@ -38,8 +42,14 @@ function place({ inventory, config }: OrderBy, node: Node): Place {
   const primary = pods.find((pod) =>
     inventory.budgetsOf(pod).some((budget) => zeroByDesign(budget, config.preflight.byDesign) !== undefined),
   );
-  if (primary) return { node, tier: 2, why: `holds the operator-run primary ${primary.metadata.name}` };
+  const alone = primary !== undefined;
+  const watches = pods.find(({ metadata }) =>
+    config.drain.monitoringNamespaces.includes(metadata.namespace ?? "default"),
+  );
+  if (watches) return { node, tier: 3, alone, why: `holds monitoring pod ${watches.metadata.name}` };
+  if (primary)
+    return { node, tier: 2, alone, why: `holds the operator-run primary ${primary.metadata.name}` };
   const stateful = pods.find((pod) => controllerOf(pod)?.kind === "StatefulSet");
-  if (stateful) return { node, tier: 1, why: `holds StatefulSet pod ${stateful.metadata.name}` };
-  return { node, tier: 0, why: pods.length === 0 ? "holds no pod to move" : "stateless pods only" };
+  if (stateful) return { node, tier: 1, alone, why: `holds StatefulSet pod ${stateful.metadata.name}` };
+  return { node, tier: 0, alone, why: pods.length === 0 ? "holds no pod to move" : "stateless pods only" };
 }

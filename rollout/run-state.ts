@@ -35,6 +35,8 @@ export interface RunRecord {
   nodes: Record<string, NodeRecord>;
   /** Replicas that a controller (by UID) lacked before anything was moved: not ours to wait for. */
   missingBefore: Record<string, number>;
+  /** One pod of each workload has moved and passed its health window (rollout.drain.canary). */
+  canary?: "passed";
   /**
    * Groups that PatchGuard did not create and that it closes: they carry no pool's tags, and one that has lost its last node would not
    * be found again. Stays when the next handover begins, since they stay closed.
@@ -84,7 +86,11 @@ export class RunState {
   }
 
   async saveNode(node: string, record: NodeRecord): Promise<void> {
-    await this.save({ nodes: { ...this.record.nodes, [node]: record } });
+    await this.saveNodes({ [node]: record });
+  }
+
+  async saveNodes(records: Record<string, NodeRecord>): Promise<void> {
+    await this.save({ nodes: { ...this.record.nodes, ...records } });
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Node } from "./cluster/types.ts";
 import { LABEL_GENERATION, LABEL_POOL } from "./names.ts";
 import { zoneOf } from "./target.ts";
+import type { GreenSpec } from "./targets.ts";
 
 /**
  * How many nodes green begins with in each zone, where an autoscaler owns the size. Pure.
@@ -23,6 +24,21 @@ export function sizesOfGreen(blue: readonly Node[], halfDone: boolean): Record<s
       const largest = Math.max(0, ...[...byGeneration.values()].map(({ length }) => length));
       return [zone, halfDone ? Math.max(largest, takenOver) : largest + takenOver];
     }),
+  );
+}
+
+/** Green's nodes by zone: as configured, or as many as `sizesOfGreen` says within the bounds of its groups. */
+export function wantedSizes(
+  { zones }: GreenSpec,
+  blue: readonly Node[],
+  halfDone: boolean,
+): Record<string, number> {
+  const now = sizesOfGreen(blue, halfDone);
+  return Object.fromEntries(
+    zones.map(({ zone, min, max, desired }) => [
+      zone,
+      desired ?? Math.min(Math.max(now[zone] ?? min, min), max),
+    ]),
   );
 }
 

@@ -75,6 +75,7 @@ const LASTING = new Set<LogEvent>([
   "close",
   "relax",
   "order",
+  "wave",
   "node-drained",
   "foreign",
   "reopen",

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { DEFAULTS } from "../names.ts";
-import { dnsLabel, flag, httpUrl, labelSelector, nonEmpty, seconds } from "./fields.ts";
+import { dnsLabel, flag, httpUrl, labelSelector, nonEmpty, seconds, wholeNumber } from "./fields.ts";
 
 /** `patchguard:rollout`: how a handover goes. Every field is optional; times are whole seconds. */
 
@@ -55,6 +55,40 @@ const drain = z.strictObject({
   volumeTimeoutSeconds: seconds(1).default(DEFAULTS.volumeTimeoutSeconds),
   /** A replacement Pending for longer than this relaxes blue's taint to PreferNoSchedule. Seconds; default 30. */
   relaxAfterSeconds: seconds(0).default(DEFAULTS.relaxAfterSeconds),
+  /**
+   * Nodes that are drained together, in a wave: 1, at most so many of one zone, or `auto`, all of a zone. Budgets hold whatever it says;
+   * the health window is the wave's. Default: 1.
+   */
+  maxParallel: z
+    .union([wholeNumber(1, 1000, "auto or a number of nodes"), z.literal("auto")], {
+      error: () => "must be auto or a number of nodes from 1 to 1000",
+    })
+    .default(1),
+  /** Move one pod of each workload first, and wait out a health window, before any node is drained. Default: false. */
+  canary: flag().default(false),
+  /** Workloads with deadlines of their own. The first that names a pod holds. Default: none. */
+  overrides: z
+    .array(
+      z.strictObject({
+        namespace: dnsLabel(63),
+        /** Pods of the namespace, as kubectl's --selector. Default: all. */
+        podSelector: labelSelector().optional(),
+        /** In place of `drain.podTimeoutSeconds`. Seconds. */
+        podTimeoutSeconds: seconds(1),
+      }),
+    )
+    .default([]),
+  /** Pods of Jobs that are still running. */
+  jobs: z
+    .strictObject({
+      /** How long they may go on, from their node's turn on. Seconds; default 0: they are evicted like any other. */
+      waitSeconds: seconds(0).default(DEFAULTS.jobWaitSeconds),
+      /** What becomes of those that are not done by then: evicted (their Job starts them again), or the run holds. Default: evict. */
+      afterwards: z.enum(["evict", "hold"], { error: () => "must be evict or hold" }).default("evict"),
+    })
+    .prefault({}),
+  /** Nodes with pods of these namespaces are drained last, so that there is somebody to watch. Default: monitoring. */
+  monitoringNamespaces: z.array(dnsLabel(63)).default(["monitoring"]),
 });
 
 const green = z.strictObject({

@@ -3,7 +3,8 @@ import type { CloudFacts } from "../cloud/facts.ts";
 import { LABEL_EXCLUDE_LB, LABEL_GENERATION, LABEL_POOL, TAINT_HANDOVER } from "../names.ts";
 import { isCordonedByUs } from "../ownership.ts";
 import type { Picture } from "../picture.ts";
-import { greenSizes } from "../plan/plan.ts";
+import type { RunRecord } from "../run-state.ts";
+import { wantedSizes } from "../sizes.ts";
 import { isGreen, type Target, zoneOf } from "../target.ts";
 import type { GreenSpec } from "../targets.ts";
 import { daemonPodsOf } from "./daemons.ts";
@@ -31,6 +32,8 @@ export interface GreenQuestion {
   blue: readonly Node[];
   green: GreenSpec;
   cloud?: CloudFacts | undefined;
+  /** The record of an unfinished run, which left a generation half empty. */
+  resumed?: RunRecord | undefined;
 }
 
 export interface Shape {
@@ -54,7 +57,7 @@ export function greenNodes(question: GreenQuestion, how: Shape): Green {
   const nodes: GreenNode[] = real.map((node) => ({ node: opened(node), pods: [] }));
   for (const it of nodes) it.pods = daemonPodsOf(it.node, picture);
   const there = Map.groupBy(real, zoneOf);
-  const sizes = greenSizes(green, blue);
+  const sizes = wantedSizes(green, blue, question.resumed !== undefined);
   const type = modelType(question);
   for (const { zone, max } of green.zones) {
     const wanted = how.atMost ? max : (sizes[zone] ?? 0);

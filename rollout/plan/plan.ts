@@ -1,10 +1,12 @@
 import type { Node, Pod } from "../cluster/types.ts";
+import type { RolloutConfig } from "../config/index.ts";
 import { DEFAULTS } from "../names.ts";
 import { nodeOrder } from "../order.ts";
 import { judgePod, workloadPodsOn } from "../pods.ts";
 import { type Question, sceneOf } from "../preflight/question.ts";
+import { wantedSizes } from "../sizes.ts";
 import { zoneOf } from "../target.ts";
-import type { GreenSpec } from "../targets.ts";
+import { wavesOf } from "../waves.ts";
 import { ASSUMED, startSeconds, stopSeconds } from "./times.ts";
 import { controllerOf, type Picture } from "../picture.ts";
 
@@ -22,7 +24,7 @@ export interface Plan {
 export interface PlannedNode {
   node: string;
   zone: string;
-  /** Nodes of the same wave are drained together. One node a wave. */
+  /** Nodes of the same wave are drained together. */
   wave: number;
   /** Why it has this place. */
   why: string;
@@ -30,7 +32,7 @@ export interface PlannedNode {
   evictions: number;
   /** The budgets that this step uses, and what they allow at a time. */
   budgets: BudgetUse[];
-  /** About how long it takes, health window included. */
+  /** About how long its wave takes, health window included. */
   seconds: number;
 }
 
@@ -66,10 +68,10 @@ export function planOf(question: Question): Plan | undefined {
   if (blue.length === 0) return undefined;
   const nodes: PlannedNode[] = [];
   const parts = { green: ASSUMED.greenSeconds as number, start: 0, stop: 0, windows: 0 };
-  for (const { node, why } of nodeOrder({ inventory: picture, config }, blue)) {
-    const pods = workloadPodsOn(picture, node.metadata.name).filter(
-      (pod) => judgePod(pod, config.drain).action !== "excluded",
-    );
+  const waves = wavesOf(nodeOrder({ inventory: picture, config }, blue), config.drain.maxParallel);
+  for (const [at, wave] of waves.entries()) {
+    const podsOf = new Map(wave.map(({ node }) => [node, toMove(picture, node, config)]));
+    const pods = [...podsOf.values()].flat();
     const { start, stop } = drainSeconds(picture, pods);
     // a pod that goes last, alone, has a window of its own
     const alone = pods.filter((pod) => "last" in judgePod(pod, config.drain)).length;
@@ -79,18 +81,37 @@ export function planOf(question: Question): Plan | undefined {
     parts.start += start;
     parts.stop += stop;
     parts.windows += windows;
-    nodes.push({
-      node: node.metadata.name,
-      zone: zoneOf(node),
-      wave: nodes.length + 1,
-      why,
-      evictions: pods.length,
-      budgets: budgetUse(picture, pods),
-      seconds: Math.round(start + stop + windows),
-    });
+    for (const { node, why } of wave) {
+      const own = podsOf.get(node) ?? [];
+      nodes.push({
+        node: node.metadata.name,
+        zone: zoneOf(node),
+        wave: at + 1,
+        why,
+        evictions: own.length,
+        budgets: budgetUse(picture, own),
+        seconds: Math.round(start + stop + windows),
+      });
+    }
+  }
+  if (config.drain.canary) {
+    const first = Map.groupBy(
+      nodes.length === 0 ? [] : blue.flatMap((node) => toMove(picture, node, config)),
+      (pod) => controllerOf(pod)?.uid ?? pod.metadata.uid,
+    );
+    const { start, stop } = drainSeconds(
+      picture,
+      [...first.values()].flatMap(([pod]) => pod ?? []),
+    );
+    parts.start += start;
+    parts.stop += stop;
+    parts.windows += config.health.windowSeconds;
   }
   const seconds = parts.green + parts.start + parts.stop + parts.windows;
-  const green = question.green === undefined ? undefined : greenSizes(question.green, blue);
+  const green =
+    question.green === undefined
+      ? undefined
+      : wantedSizes(question.green, blue, question.resumed !== undefined);
   const greenNodes =
     green === undefined ? blue.length : Object.values(green).reduce((sum, size) => sum + size, 0);
   return {
@@ -110,19 +131,13 @@ export function planOf(question: Question): Plan | undefined {
   };
 }
 
-/** Green's nodes by zone: as configured, or as many as blue has there within the bounds. */
-export function greenSizes({ zones }: GreenSpec, blue: readonly Node[]): Record<string, number> {
-  const now = Map.groupBy(blue, zoneOf);
-  return Object.fromEntries(
-    zones.map(({ zone, min, max, desired }) => [
-      zone,
-      desired ?? Math.min(Math.max(now.get(zone)?.length ?? min, min), max),
-    ]),
+const toMove = (picture: Picture, node: Node, config: RolloutConfig): Pod[] =>
+  workloadPodsOn(picture, node.metadata.name).filter(
+    (pod) => judgePod(pod, config.drain).action !== "excluded",
   );
-}
 
 /**
- * How long one node's drain takes. All its pods are asked to go at once; what holds them back is the budget (so many at a time, the
+ * How long the drain of a wave takes. All its pods are asked to go at once; what holds them back is the budget (so many at a time, the
  * next when a replacement is Ready) and the rule that a StatefulSet gives up one pod at a time. The slowest workload decides.
  */
 function drainSeconds(picture: Picture, pods: readonly Pod[]): { start: number; stop: number } {

@@ -1,6 +1,6 @@
 import type { CloudFacts } from "../cloud/facts.ts";
 import { count, type Finding, type ObjectRef } from "../finding.ts";
-import { sizesOfGreen } from "../sizes.ts";
+import { wantedSizes } from "../sizes.ts";
 import { isGreen, zoneOf } from "../target.ts";
 import type { GreenSpec } from "../targets.ts";
 import { listing } from "./causes/words.ts";
@@ -41,17 +41,16 @@ interface Wanted {
  */
 function stillToMake(
   { blue, picture, target }: Scene,
-  { zones }: GreenSpec,
+  green: GreenSpec,
   facts: CloudFacts | undefined,
 ): Wanted[] {
-  const sizes = sizesOfGreen(blue, true);
+  const sizes = wantedSizes(green, blue, true);
   const nodes = picture.all("Node").filter((node) => isGreen(target, node));
-  return zones
-    .map(({ zone, subnet, min, max, desired }) => {
+  return green.zones
+    .map(({ zone, subnet }) => {
       const joined = nodes.filter((node) => zoneOf(node) === zone).length;
       const there = Math.max(joined, facts?.launched?.get(zone) ?? 0);
-      const size = desired ?? Math.min(Math.max(sizes[zone] ?? min, min), max);
-      return { zone, subnet, nodes: Math.max(0, size - there) };
+      return { zone, subnet, nodes: Math.max(0, (sizes[zone] ?? 0) - there) };
     })
     .filter((it) => it.nodes > 0);
 }

@@ -8,17 +8,21 @@ import { type Client, groupsFor, world, type World, type WorldOptions } from "./
 export const BLUE = { generation: "aaaaaaaa", image: "ami-0000000000000000a" };
 export const GREEN = { generation: "bbbbbbbb", image: "ami-0000000000000000b" };
 
-/** Three blue nodes and three green ones, a guarded web of 4, a Kafka of 3 with zonal volumes, a daemon: seven pods to move. */
-export async function smallWorld(seed: number, options: Omit<WorldOptions, "seed"> = {}): Promise<World> {
+/** Blue and green with a node in each of three zones, a guarded web of 4, a Kafka of 3 with zonal volumes, a daemon: seven pods to move. */
+export async function smallWorld(
+  seed: number,
+  options: Omit<WorldOptions, "seed"> = {},
+  perZone = 1,
+): Promise<World> {
   const it = await world({ seed, ...options })
-    .pool("workers", { ...BLUE, perZone: 1 })
+    .pool("workers", { ...BLUE, perZone })
     .daemonSet("agent")
     .settled();
   it.deployment("web", { replicas: 4, budget: { maxUnavailable: 1 } }).statefulSet("kafka", {
     budget: { minAvailable: 2 },
   });
   await it.settled();
-  return it.pool("workers", { ...GREEN, perZone: 1 }).settled();
+  return it.pool("workers", { ...GREEN, perZone }).settled();
 }
 
 export interface RunOptions extends SessionOptions {
@@ -90,3 +94,31 @@ export const story = (on: { clock: { stamp(at: number): string } }, { log }: End
         `  ${on.clock.stamp(Date.parse(time))} ${level} ${event}: ${message}`,
     )
     .join("\n");
+
+/** A container of a web pod on green restarts. */
+export function restartOne(on: World): void {
+  const green = new Set(
+    on.store
+      .all("Node")
+      .filter(({ metadata }) => metadata.labels?.["patchguard.dev/generation"] === GREEN.generation)
+      .map(({ metadata }) => metadata.name),
+  );
+  const pod = on.store
+    .all("Pod")
+    .find(
+      ({ metadata, spec }) =>
+        metadata.labels?.["app"] === "web" &&
+        green.has(spec?.nodeName ?? "") &&
+        metadata.deletionTimestamp === undefined,
+    );
+  if (pod === undefined) return;
+  on.store.update(
+    "Pod",
+    pod,
+    (draft) => {
+      const [status] = draft.status?.containerStatuses ?? [];
+      if (status) status.restartCount = (status.restartCount ?? 0) + 1;
+    },
+    "kubelet",
+  );
+}

@@ -4,6 +4,7 @@ import {
   BLUE,
   type Ended,
   GREEN,
+  restartOne,
   runHandover,
   type RunOptions,
   smallWorld,
@@ -69,10 +70,12 @@ function withoutVerdict(runs: Ended[]): string[] {
   const nodesOf = (event: string, says: string): Set<unknown> =>
     new Set(
       runs.flatMap(({ log }) =>
-        log.filter((line) => line.event === event && line.message.includes(says)).map((line) => line["node"]),
+        log
+          .filter((line) => line.event === event && line.message.includes(says))
+          .flatMap((line) => line["nodes"] ?? line["node"]),
       ),
     );
-  const judged = nodesOf("health", "health window passed");
+  const judged = nodesOf("health", " passed");
   return [...nodesOf("node-drained", "")]
     .filter((node) => !judged.has(node))
     .map((node) => `node ${String(node)} never passed a health window`);
@@ -123,6 +126,29 @@ describe("a crash after every write", () => {
       return [
         ...problemsOf(on, pods, second),
         ...(windows < 3 ? [`${windows} windows for 3 pods that go last`] : []),
+      ];
+    });
+  });
+
+  it("of a handover in waves, behind a canary: each still moves once, the canary's window is not left out", async function () {
+    this.timeout(120_000);
+    const rollout = { drain: { maxParallel: "auto", canary: true }, health: { windowSeconds: 5 } };
+    const canaryPassed = (runs: Ended[]): boolean =>
+      runs.some(({ log }) => log.some(({ message }) => message === "health window after the canary passed"));
+    const clean = await smallWorld(SEED, {}, 2);
+    const all = uidsOn(clean, BLUE.generation);
+    const whole = await runHandover(clean, "only", { rollout });
+    assert.deepEqual(problemsOf(clean, all, whole), [], "without any crash");
+    await enumerate(whole.client.session.writes, "of a handover in waves", async (n) => {
+      const on = await smallWorld(SEED, {}, 2);
+      const pods = uidsOn(on, BLUE.generation);
+      const first = await runHandover(on, "first", { rollout, crashAfterWrite: n });
+      assert.ok(first.crashed, `no crash at write ${n}`);
+      const second = await runHandover(on, "second", { rollout });
+      return [
+        ...problemsOf(on, pods, second),
+        ...withoutVerdict([first, second]),
+        ...(canaryPassed([first, second]) ? [] : ["nobody waited out the canary's window"]),
       ];
     });
   });
@@ -235,31 +261,3 @@ describe("a crash after every write", () => {
     });
   });
 });
-
-/** A container of a web pod on green restarts. */
-function restartOne(on: World): void {
-  const green = new Set(
-    on.store
-      .all("Node")
-      .filter(({ metadata }) => metadata.labels?.["patchguard.dev/generation"] === GREEN.generation)
-      .map(({ metadata }) => metadata.name),
-  );
-  const pod = on.store
-    .all("Pod")
-    .find(
-      ({ metadata, spec }) =>
-        metadata.labels?.["app"] === "web" &&
-        green.has(spec?.nodeName ?? "") &&
-        metadata.deletionTimestamp === undefined,
-    );
-  if (pod === undefined) return;
-  on.store.update(
-    "Pod",
-    pod,
-    (draft) => {
-      const [status] = draft.status?.containerStatuses ?? [];
-      if (status) status.restartCount = (status.restartCount ?? 0) + 1;
-    },
-    "kubelet",
-  );
-}

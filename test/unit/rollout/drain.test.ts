@@ -42,6 +42,26 @@ describe("the time that a drain may take", () => {
     assert.ok(run.outcome, story(on, run));
   });
 
+  it("a workload may have a podTimeoutSeconds of its own", async () => {
+    const own = [
+      { namespace: "default", podSelector: "app=other", podTimeoutSeconds: 1 },
+      { namespace: "default", podSelector: "app=web", podTimeoutSeconds: 20 },
+      { namespace: "default", podTimeoutSeconds: 2 },
+    ];
+    const runWith = async (overrides: object[]) => {
+      const on = await blueOf();
+      await on.deployment("web", { replicas: 3, startSeconds: 12, budget: { maxUnavailable: 1 } }).settled();
+      await on.pool("workers", { ...GREEN, perZone: 1 }).settled();
+      return runHandover(on, "only", { rollout: { drain: { podTimeoutSeconds: 3, overrides } } });
+    };
+    assert.ok((await runWith(own)).outcome);
+    const held = await runWith(own.slice(2));
+    assert.match(
+      held.error?.message ?? "",
+      /not whole 2 s after .*\(rollout\.drain\.overrides\[0\]\.podTimeoutSeconds\)/,
+    );
+  });
+
   it("a budget that stands still ends in a hold at budgetTimeoutSeconds", async () => {
     const on = await blueOf();
     await on.deployment("web", { replicas: 6, budget: { maxUnavailable: 1 } }).settled();

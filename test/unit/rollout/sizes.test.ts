@@ -3,7 +3,8 @@ import type { Node } from "../../../rollout/cluster/types.ts";
 import { gate } from "../../../rollout/gate.ts";
 import { rolloutSchema } from "../../../rollout/config/rollout.ts";
 import { RunLog } from "../../../rollout/log.ts";
-import { sizesOfGreen } from "../../../rollout/sizes.ts";
+import { sizesOfGreen, wantedSizes } from "../../../rollout/sizes.ts";
+import type { GreenSpec } from "../../../rollout/targets.ts";
 import { BLUE, GREEN, runHandover, story } from "../../simulated/handovers.ts";
 import { groupsFor, world } from "../../simulated/world.ts";
 
@@ -82,5 +83,27 @@ describe("the size of green", () => {
     const blue = [...many(3, "a", "x"), ...many(4, "a")];
     assert.deepEqual(sizesOfGreen(blue, false), { a: 7 });
     assert.deepEqual(sizesOfGreen(blue, true), { a: 4 });
+  });
+
+  it("is the same for the plan, the fit and the Gate: within the bounds of the groups, and never the sum of what is left over", () => {
+    const node = (name: string, generation: string): Node => ({
+      metadata: {
+        name,
+        uid: name,
+        labels: {
+          "patchguard.dev/pool": "workers",
+          "patchguard.dev/generation": generation,
+          "topology.kubernetes.io/zone": "a",
+        },
+      },
+    });
+    const blue = [node("1", "aaaaaaaa"), node("2", "aaaaaaaa"), node("3", "bbbbbbbb")];
+    const zone = { zone: "a", subnet: "subnet-1", min: 1, max: 9, desired: undefined };
+    const sizes = (change: object): Record<string, number> =>
+      wantedSizes({ zones: [{ ...zone, ...change }] } as GreenSpec, blue, true);
+    assert.deepEqual(
+      [sizes({}), sizes({ min: 3 }), sizes({ max: 1 }), sizes({ desired: 5 })],
+      [{ a: 2 }, { a: 3 }, { a: 1 }, { a: 5 }],
+    );
   });
 });

@@ -92,4 +92,29 @@ describe("StatefulSets as the report lists them", () => {
     assert.equal(windows(web.slice(0, 1)), 5 + 300);
     assert.equal(windows(web.slice(1)), 5 + 2 * 300);
   });
+  it("a plan counts a wave of several nodes once, a canary's window beside it", () => {
+    const Node = ["n1", "n2", "n3"].map((name) => nodeOf(name));
+    const Pod = Node.map(({ metadata }) =>
+      podOf(`web-${metadata.name}`, { spec: { nodeName: metadata.name } }),
+    );
+    const plan = (drain: object) =>
+      planOf({
+        picture: new FixedPicture({ Node, Pod }),
+        target,
+        config: rolloutSchema.parse({ drain }),
+        now: NOW,
+      });
+    const waves = (drain: object) => plan(drain)?.nodes.map(({ wave }) => wave);
+    assert.deepEqual(
+      [waves({}), waves({ maxParallel: 2 }), waves({ maxParallel: "auto" })],
+      [
+        [1, 2, 3],
+        [1, 1, 2],
+        [1, 1, 1],
+      ],
+    );
+    assert.equal(plan({ maxParallel: "auto" })?.estimate.parts.windows, 305);
+    assert.equal(plan({ maxParallel: "auto", canary: true })?.estimate.parts.windows, 605);
+    assert.equal(plan({})?.estimate.parts.windows, 3 * 305);
+  });
 });

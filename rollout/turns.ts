@@ -1,0 +1,95 @@
+import type { Pod, PodDisruptionBudget } from "./cluster/types.ts";
+import { Hold } from "./errors.ts";
+import { type Mover, placeOf } from "./mover.ts";
+import { isTerminating } from "./pods.ts";
+import type { Run } from "./run.ts";
+import type { Workload } from "./whole.ts";
+
+/** A refused eviction is asked again this soon when the watch says that the budget has room. */
+const RETRY_ROOM_SECONDS = 1;
+
+/** The scheduler's words for "green has no room" (k8s.io/kubernetes pkg/scheduler/framework/plugins). A volume in use is another matter. */
+const NO_ROOM =
+  /Insufficient |Too many pods|didn't have free ports|max volume count|topology spread constraints|anti-affinity/;
+
+/**
+ * Whose turn it is, in one pass over all nodes in hand: which evictions may be asked for side by side. Budgets, the rule of one pod of
+ * a StatefulSet at a time, and green's room decide, wherever the pods are; the Eviction API is the judge in the end.
+ */
+export class Turns {
+  private readonly run: Run;
+  private readonly whole: (workload: Workload) => boolean;
+  /** UIDs of workloads with a pod that was evicted and has no successor yet. */
+  private readonly inFlight = new Set<string>();
+  private readonly askedOfWorkload = new Set<string>();
+  private readonly askedOfBudget = new Map<string, number>();
+  private readonly noRoom: boolean;
+
+  constructor(run: Run, movers: Iterable<Mover>, whole: (workload: Workload) => boolean) {
+    this.run = run;
+    this.whole = whole;
+    for (const { workload, evictedAt, arrived } of movers)
+      if (workload !== undefined && evictedAt !== undefined && !arrived) this.inFlight.add(workload.uid);
+    this.noRoom = [...this.inFlight].some((uid) => run.inventory.podsOf(uid).some(hasNoRoom));
+  }
+
+  /** May its eviction be asked for now? Counts it as asked when so. @throws Hold for a Job that was not done in time */
+  take(mover: Mover): boolean {
+    if (!this.mayAsk(mover)) return false;
+    if (mover.workload !== undefined) this.askedOfWorkload.add(mover.workload.uid);
+    for (const budget of this.run.inventory.budgetsOf(mover.pod)) {
+      const key = keyOf(budget);
+      this.askedOfBudget.set(key, (this.askedOfBudget.get(key) ?? 0) + 1);
+    }
+    return true;
+  }
+
+  private mayAsk(mover: Mover): boolean {
+    const { run } = this;
+    if (mover.evictedAt !== undefined || mover.goneAt !== undefined) return false;
+    const now = run.clock.now();
+    // a replacement that waits for room has a deadline of its own; whoever waits for it does not
+    if (this.noRoom || mayFinish(run, mover, now)) {
+      mover.waitingSince = now;
+      return false;
+    }
+    const budgets = run.inventory.budgetsOf(mover.pod);
+    // a budget that has just let a pod go moves on, whose pod that ever was: the disruption controller has not counted it yet
+    if (budgets.some(({ status }) => Object.keys(status?.disruptedPods ?? {}).length > 0))
+      mover.waitingSince = now;
+    const room = Math.min(...budgets.map(({ status }) => status?.disruptionsAllowed ?? 0)); // Infinity without a budget
+    const soon = mover.refusal !== undefined && room > 0 && now >= mover.askedAt + RETRY_ROOM_SECONDS * 1000;
+    if (now < mover.nextAt && !soon) return false;
+    const { workload } = mover;
+    if (workload !== undefined && (workload.kind === "StatefulSet" || budgets.length === 0)) {
+      // one at a time: for StatefulSets always (promise 6), for others where no budget says how many
+      if (this.askedOfWorkload.has(workload.uid) || this.inFlight.has(workload.uid)) {
+        mover.waitingSince = now; // its turn has not come: the one before it has its own deadline
+        return false;
+      }
+      if (!this.whole(workload)) return false;
+    }
+    // ask no more pods of one budget at once than it says it has room for; at zero, ask one: the API is the judge
+    const asked = Math.max(0, ...budgets.map((budget) => this.askedOfBudget.get(keyOf(budget)) ?? 0));
+    return budgets.length === 0 || asked < Math.max(room, 1);
+  }
+}
+
+/** A running Job's pod that is given time to finish (rollout.drain.jobs). @throws Hold when that is over, where the config says so */
+function mayFinish({ config }: Run, { pod, workload, noticedAt }: Mover, now: number): boolean {
+  const { waitSeconds, afterwards } = config.drain.jobs;
+  if (workload?.kind !== "Job" || isTerminating(pod)) return false;
+  if (now - noticedAt < waitSeconds * 1000) return true;
+  if (waitSeconds === 0 || afterwards === "evict") return false;
+  throw new Hold(
+    `${placeOf(pod)} of Job ${workload.namespace}/${workload.name} was still running after ${waitSeconds} s (rollout.drain.jobs.waitSeconds). ` +
+      `To go on: let it finish, or set rollout.drain.jobs.afterwards: evict, then run \`pulumi up\` again.`,
+  );
+}
+
+function hasNoRoom(pod: Pod): boolean {
+  const scheduled = pod.status?.conditions?.find(({ type }) => type === "PodScheduled");
+  return scheduled?.status === "False" && !isTerminating(pod) && NO_ROOM.test(scheduled.message ?? "");
+}
+
+const keyOf = ({ metadata }: PodDisruptionBudget): string => `${metadata.namespace}/${metadata.name}`;
