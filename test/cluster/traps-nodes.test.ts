@@ -104,7 +104,7 @@ describe("nodes that others have a hand in", function () {
     const late = await unbound(trap, "late");
     const summary = await sandbox().watched(async () => {
       const handover = trap.start();
-      await handover.saw("node-start");
+      await handover.saw("evict");
       await bind(trap, late, trap.blue[0]);
       await handover.saw("evict", ({ pod }) => String(pod).endsWith(`/${late}`));
       await bind(trap, await nextUnbound(trap, "late"), green);
