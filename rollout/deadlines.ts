@@ -87,9 +87,8 @@ function neverEvicted(run: Run, { pod, refusal, workload }: Mover): Hold {
   );
 }
 
-function neverGone({ pod, askedAt, graceSeconds }: Mover, sinceMilliseconds: number): Hold {
-  const since =
-    askedAt > 0 ? "s after its eviction" : "s after PatchGuard saw it: somebody else had deleted it";
+function neverGone({ pod, byUs, graceSeconds }: Mover, sinceMilliseconds: number): Hold {
+  const since = byUs ? "s after its eviction" : "s after PatchGuard saw it: somebody else had deleted it";
   const finalizers = pod.metadata.finalizers?.join(", ");
   const { name, namespace } = pod.metadata;
   return new Hold(

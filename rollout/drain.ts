@@ -8,6 +8,7 @@ import { count } from "./finding.ts";
 import { graceOf, type Mover, type NodeDrain, placeOf } from "./mover.ts";
 import { DEFAULTS, EVENT } from "./names.ts";
 import { byName, isFinished, isPodReady, isTerminating, judgePod, podName, workloadPodsOn } from "./pods.ts";
+import { handoverTaint } from "./ownership.ts";
 import { mayAct, type Run } from "./run.ts";
 import type { NodeRecord } from "./run-state.ts";
 import { Turns } from "./turns.ts";
@@ -62,6 +63,7 @@ export class Drainer {
         workloadPodsOn(run.inventory, metadata.name).filter((pod) => movesWithItsNode(run, pod)),
       );
     const resumed = new Map([...podsOf.keys()].map((name) => [name, this.resumedWorkloads(name)]));
+    const earlier = run.state.record.nodes;
     await this.intend(podsOf);
     for (let at = 0; at < nodes.length; at += NODES_AT_ONCE) {
       await allOf(
@@ -69,7 +71,7 @@ export class Drainer {
           const { name, uid } = node.metadata;
           const pods = podsOf.get(name) ?? [];
           await cordon(run, node);
-          this.nodes.set(name, inHand(name, run.clock.now(), resumed.get(name)));
+          this.nodes.set(name, inHand(name, run.clock.now(), earlier[name]?.moved, resumed.get(name)));
           await announce(run, {
             event: "node-start",
             reason: EVENT.draining,
@@ -104,9 +106,10 @@ export class Drainer {
     const records: Record<string, NodeRecord> = {};
     for (const [name, pods] of podsOf) {
       const earlier = run.state.record.nodes[name];
+      const ours = pods.filter((pod) => !isTerminating(pod)); // others go by somebody else's hand
       records[name] = {
         phase: "in-hand",
-        moved: [...new Set([...(earlier?.moved ?? []), ...pods.map(({ metadata }) => metadata.uid)])],
+        moved: [...new Set([...(earlier?.moved ?? []), ...ours.map(({ metadata }) => metadata.uid)])],
         owners: [
           ...new Set([...(earlier?.owners ?? []), ...pods.flatMap((pod) => workloadOf(pod)?.uid ?? [])]),
         ],
@@ -239,7 +242,8 @@ export class Drainer {
       }
       const { uid } = pod.metadata;
       const late = now - drain.cordonedAt > (DEFAULTS.quietSeconds + 2) * 1000;
-      if (late && !isTerminating(pod) && !drain.last.has(uid)) {
+      const mayStay = isTerminating(pod) || drain.last.has(uid);
+      if ((late || this.bounced(drain, pod)) && !mayStay) {
         throw new Hold(
           `Pod ${podName(pod)} was started on node ${drain.node} although the node is cordoned: it tolerates every taint, or something binds it by name. ` +
             `To go on: take the toleration or spec.nodeName away from its controller, or leave it to yourself with rollout.drain.podSelector and rollout.drain.excludedPods: hold.`,
@@ -260,7 +264,9 @@ export class Drainer {
         askedAt: 0,
         nextAt: now,
         refusal: undefined,
+        refusedByBudget: false,
         evictedAt: gone ? now : undefined,
+        byUs: false,
         goneAt: undefined,
         arrived: false,
         wasReady: true,
@@ -276,6 +282,24 @@ export class Drainer {
     const whole = isWhole(inventory, workload, state.record.missingBefore, evicted, clock.now());
     this.wholeNow.set(workload.uid, whole);
     return whole;
+  }
+
+  /**
+   * It stands in for a pod that was evicted from this very node, and all of blue is closed to new pods: to evict this one as well would
+   * go on for ever. (Others that appear here just after the cordon were bound before the scheduler knew of it.)
+   */
+  private bounced(drain: NodeDrain, pod: Pod): boolean {
+    const node = this.run.inventory.get("Node", drain.node);
+    const workload = workloadOf(pod);
+    if (workload === undefined || node === undefined || handoverTaint(node)?.effect !== "NoSchedule")
+      return false;
+    const made = Date.parse(pod.metadata.creationTimestamp ?? ""); // whole seconds
+    return [...drain.movers.values()].some(
+      (mover) =>
+        mover.workload?.uid === workload.uid &&
+        mover.byUs &&
+        Math.floor((mover.evictedAt ?? Infinity) / 1000) * 1000 <= made,
+    );
   }
 
   /** What has become of the movers of a node; whether the node is done; whether a deadline has passed. */
@@ -331,9 +355,14 @@ export class Drainer {
       return;
     }
     const record = run.state.record.nodes[drain.node];
+    const foreign = new Set(
+      movers
+        .filter(({ byUs, pod: { metadata } }) => !byUs && !drain.earlier.has(metadata.uid))
+        .map(({ pod }) => pod.metadata.uid),
+    );
     await run.state.saveNode(drain.node, {
       owners: run.config.health.windowSeconds > 0 ? (record?.owners ?? []) : [],
-      moved: record?.moved ?? [],
+      moved: (record?.moved ?? []).filter((uid) => !foreign.has(uid)),
       phase: "drained",
     });
     const seconds = Math.round((now - drain.cordonedAt) / 1000);
@@ -341,8 +370,10 @@ export class Drainer {
       event: "node-drained",
       reason: EVENT.drained,
       object: { kind: "Node", name: drain.node },
-      message: `Node ${drain.node} is drained: ${count(movers.length, "pod")} moved in ${seconds} s, no budget was broken.`,
-      fields: { node: drain.node, pods: movers.length, seconds },
+      message:
+        `Node ${drain.node} is drained: ${count(movers.length - foreign.size, "pod")} moved in ${seconds} s, no budget was broken.` +
+        (foreign.size > 0 ? ` ${count(foreign.size, "pod")} went by somebody else's hand.` : ""),
+      fields: { node: drain.node, pods: movers.length - foreign.size, foreign: foreign.size, seconds },
     });
   }
 
@@ -436,8 +467,8 @@ export class Drainer {
     if (run.inventory.get("Node", drain.node) !== undefined) return false;
     const waiting = [...drain.movers.values()].filter(({ arrived }) => !arrived);
     for (const mover of waiting) mover.evictedAt ??= run.clock.now();
-    if (!drain.recordoned) {
-      drain.recordoned = true; // told once
+    if (!drain.vanished) {
+      drain.vanished = true;
       await announce(run, {
         event: "foreign",
         reason: EVENT.drained,
@@ -454,15 +485,16 @@ export class Drainer {
     const { run } = this;
     const node = run.inventory.get("Node", drain.node);
     if (drain.canary !== undefined) return;
-    const settled = run.clock.now() - drain.cordonedAt > 1000; // the watch needs a moment to show our own write
+    // the watch needs a moment to show our own write
+    const settled = run.clock.now() - (drain.recordonedAt ?? drain.cordonedAt) > 1000;
     if (node === undefined || !settled || node.spec?.unschedulable === true) return;
     const object = { kind: "Node", name: drain.node, uid: node.metadata.uid };
-    if (drain.recordoned) {
+    if (drain.recordonedAt !== undefined) {
       throw new Hold(
         `Node ${drain.node} was uncordoned by somebody else twice while it was being drained. To go on: find out who (an operator, an autoscaler), then run \`pulumi up\` again.`,
       );
     }
-    drain.recordoned = true;
+    drain.recordonedAt = run.clock.now();
     await announce(run, {
       event: "foreign",
       reason: EVENT.draining,
@@ -471,6 +503,7 @@ export class Drainer {
       warning: true,
     });
     await cordon(run, node);
+    drain.recordonedAt = run.clock.now();
   }
 
   /** Once a minute: who is still waiting for what. */
@@ -495,12 +528,19 @@ export class Drainer {
   }
 }
 
-const inHand = (node: string, now: number, resumed: Workload[] = []): NodeDrain => ({
+const inHand = (
+  node: string,
+  now: number,
+  earlier: readonly string[] = [],
+  resumed: Workload[] = [],
+): NodeDrain => ({
   node,
   cordonedAt: now,
-  recordoned: false,
+  recordonedAt: undefined,
+  vanished: false,
   movers: new Map(),
   canary: undefined,
+  earlier: new Set(earlier),
   resumed,
   last: new Set(),
   moved: false,

@@ -51,6 +51,7 @@ export class Evictor {
     const now = run.clock.now();
     if (result.outcome === "evicted" || result.outcome === "gone") {
       mover.evictedAt = now;
+      mover.byUs ||= result.outcome === "evicted";
       mover.refusal = undefined;
       this.evicted.add(uid);
       this.nextInTurn(mover.pod, now);
@@ -84,6 +85,8 @@ export class Evictor {
     const { text, retrySeconds } = judgeRefusal(this.run.inventory, mover.pod, result);
     const waitMilliseconds = retrySeconds * 1000 * (1 + Math.random() / 10); // jitter: many pods, one budget
     mover.refusal = text;
+    mover.byUs ||= result.outcome === "refused" && result.status === 0;
+    mover.refusedByBudget = result.outcome === "budget";
     mover.nextAt = now + waitMilliseconds;
     if (result.outcome === "throttled" && !ofWebhook(result.message)) this.restUntil = mover.nextAt;
     if (!first) return;

@@ -15,7 +15,11 @@ export interface Mover {
   askedAt: number;
   nextAt: number;
   refusal: string | undefined;
+  /** Was it a spent budget that refused it? Only then it is worth asking again as soon as the watch shows room. */
+  refusedByBudget: boolean;
   evictedAt: number | undefined;
+  /** The eviction was ours, or may have been: the answer was lost. */
+  byUs: boolean;
   goneAt: number | undefined;
   /** When its successor, bound to a node, last waited for a volume: only then does its time to become Ready begin. */
   volumesMissingAt?: number;
@@ -30,10 +34,15 @@ export interface NodeDrain {
   node: string;
   /** When its turn came: it is cordoned, unless this is a canary's move. */
   cordonedAt: number;
-  recordoned: boolean;
+  /** When somebody else's uncordon was answered by a cordon; a second uncordon holds. */
+  recordonedAt: number | undefined;
+  /** That the node is gone was told. */
+  vanished: boolean;
   movers: Map<string, Mover>;
   /** UIDs of the pods that a canary moves off it; undefined where the whole node is drained. */
   canary: ReadonlySet<string> | undefined;
+  /** UIDs of pods that an earlier run, or the canary, set out to move off it. */
+  earlier: ReadonlySet<string>;
   /** Workloads whose pods an interrupted run, or the canary, had evicted from it. */
   resumed: Workload[];
   /** UIDs of its pods that are moved when all others are, each alone (rollout.drain.excludedPods: last). */

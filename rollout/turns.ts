@@ -5,7 +5,7 @@ import { isTerminating } from "./pods.ts";
 import type { Run } from "./run.ts";
 import type { Workload } from "./whole.ts";
 
-/** A refused eviction is asked again this soon when the watch says that the budget has room. */
+/** An eviction that a spent budget refused is asked again this soon when the watch says that the budget has room. */
 const RETRY_ROOM_SECONDS = 1;
 
 /** The scheduler's words for "green has no room" (k8s.io/kubernetes pkg/scheduler/framework/plugins). A volume in use is another matter. */
@@ -58,7 +58,7 @@ export class Turns {
     if (budgets.some(({ status }) => Object.keys(status?.disruptedPods ?? {}).length > 0))
       mover.waitingSince = now;
     const room = Math.min(...budgets.map(({ status }) => status?.disruptionsAllowed ?? 0)); // Infinity without a budget
-    const soon = mover.refusal !== undefined && room > 0 && now >= mover.askedAt + RETRY_ROOM_SECONDS * 1000;
+    const soon = mover.refusedByBudget && room > 0 && now >= mover.askedAt + RETRY_ROOM_SECONDS * 1000;
     if (now < mover.nextAt && !soon) return false;
     const { workload } = mover;
     if (workload !== undefined && (workload.kind === "StatefulSet" || budgets.length === 0)) {
