@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Blocked, Hold } from "../../rollout/errors.ts";
 import { useSandbox } from "../support/sandbox.ts";
 import { timesAsked, type Trap, useTraps } from "../support/traps.ts";
-import { daemonSet, deployment, type Manifest } from "../support/workloads.ts";
+import { daemonSet, deployment, job, type Manifest } from "../support/workloads.ts";
 
 const MIRROR = "kubernetes.io/config.mirror";
 
@@ -89,27 +89,8 @@ describe("pods that a drain has to tell apart", function () {
 
   it("a Job's pod that has completed stays with its logs, and does not hold up its node", async () => {
     const trap = await set("completed");
-    const template = {
-      metadata: {
-        labels: { app: "report" },
-        annotations: {
-          "sandbox.patchguard.dev/start": "200ms",
-          "sandbox.patchguard.dev/complete-after": "200ms",
-        },
-      },
-      spec: {
-        restartPolicy: "Never",
-        nodeSelector: trap.at.nodeSelector,
-        containers: [{ name: "main", image: "example.com/report:1" }],
-      },
-    };
     await trap.put(
-      {
-        apiVersion: "batch/v1",
-        kind: "Job",
-        metadata: { name: "report", namespace: trap.at.namespace },
-        spec: { template },
-      },
+      job({ name: "report", ...trap.at, completeAfter: "200ms" }),
       deployment({ name: "web", replicas: 1, ...trap.at }),
     );
     const { view, watched } = sandbox();

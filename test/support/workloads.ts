@@ -36,6 +36,8 @@ export interface PodOptions {
 
 const START = "sandbox.patchguard.dev/start";
 const STOP = "sandbox.patchguard.dev/stop";
+/** On a Job's pod: how long after its start it succeeds. May be set at any time. */
+export const COMPLETE = "sandbox.patchguard.dev/complete-after";
 
 function podTemplate(options: PodOptions): object {
   const {
@@ -140,6 +142,23 @@ export const daemonSet = (options: PodOptions): Manifest => ({
     template: podTemplate({
       ...options,
       spec: { tolerations: [{ operator: "Exists" }], ...options.spec },
+    }),
+  },
+});
+
+/** A Job of one pod, which succeeds this long after its start; without `completeAfter` it runs on. */
+export const job = (options: PodOptions & { completeAfter?: string }): Manifest => ({
+  apiVersion: "batch/v1",
+  kind: "Job",
+  metadata: metadata(options),
+  spec: {
+    template: podTemplate({
+      ...options,
+      annotations: {
+        ...(options.completeAfter === undefined ? {} : { [COMPLETE]: options.completeAfter }),
+        ...options.annotations,
+      },
+      spec: { restartPolicy: "Never", ...options.spec },
     }),
   },
 });
