@@ -448,7 +448,8 @@ export class Drainer {
     if (successor !== undefined && successor.metadata.uid !== uid && isPodReady(successor)) return true;
     const set = inventory.get("StatefulSet", workload.name, workload.namespace);
     if (set?.metadata.uid !== workload.uid) return true;
-    if (Number(name.slice(name.lastIndexOf("-") + 1)) >= (set.spec?.replicas ?? 1)) return true;
+    const ends = (set.spec?.ordinals?.start ?? 0) + (set.spec?.replicas ?? 1);
+    if (Number(name.slice(name.lastIndexOf("-") + 1)) >= ends) return true;
     const gone = mover.goneAt ?? clock.now();
     return !mover.wasReady && clock.now() - gone >= config.drain.podTimeoutSeconds * 1000;
   }

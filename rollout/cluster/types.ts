@@ -229,6 +229,8 @@ export interface PodDisruptionBudget extends KubeObject {
 export interface ReplicaOwner extends KubeObject {
   spec?: {
     replicas?: number;
+    /** Of StatefulSets: the number of the first pod. */
+    ordinals?: { start?: number };
     minReadySeconds?: number;
     paused?: boolean;
     selector?: LabelSelector;

@@ -127,12 +127,13 @@ function syncReplicaSet(store: Store, owner: Templated, random: Random): void {
   report(store, "ReplicaSet", owner, podsOf(store, owner));
 }
 
-/** OrderedReady: from 0 upwards, one at a time, the next only when the one before is Ready; a name is free when its pod is gone. */
+/** OrderedReady: from the first upwards, one at a time, the next only when the one before is Ready; a name is free when its pod is gone. */
 function syncStatefulSet(store: Store, owner: Templated): void {
   const { name, namespace } = owner.metadata;
-  const wanted = owner.spec?.replicas ?? 1;
+  const first = owner.spec?.ordinals?.start ?? 0;
+  const end = first + (owner.spec?.replicas ?? 1);
   const pods = podsOf(store, owner);
-  for (let i = 0; i < wanted; i++) {
+  for (let i = first; i < end; i++) {
     const pod = pods.find(({ metadata }) => metadata.name === `${name}-${i}`);
     if (pod === undefined) {
       const claims = (owner.spec?.claims ?? []).map((claim) => ({
@@ -154,7 +155,7 @@ function syncStatefulSet(store: Store, owner: Templated): void {
   }
   const surplus = pods.filter(
     ({ metadata }) =>
-      Number(metadata.name.slice(name.length + 1)) >= wanted && metadata.deletionTimestamp === undefined,
+      Number(metadata.name.slice(name.length + 1)) >= end && metadata.deletionTimestamp === undefined,
   );
   for (const pod of surplus.slice(-1)) store.remove("Pod", pod, "statefulset-controller");
   report(store, "StatefulSet", owner, podsOf(store, owner));

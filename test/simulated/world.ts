@@ -171,9 +171,12 @@ export class World {
   }
 
   /** @param options.volumes zonal volumes, one per replica, spread over the zones. */
-  statefulSet(name: string, options: WorkloadOptions & { volumes?: boolean; zones?: string[] } = {}): this {
-    const { volumes = true, zones = ZONES, replicas = 3, namespace = "default" } = options;
-    for (let i = 0; volumes && i < replicas; i++) {
+  statefulSet(
+    name: string,
+    options: WorkloadOptions & { volumes?: boolean; zones?: string[]; firstOrdinal?: number } = {},
+  ): this {
+    const { volumes = true, zones = ZONES, replicas = 3, firstOrdinal = 0, namespace = "default" } = options;
+    for (let i = firstOrdinal; volumes && i < firstOrdinal + replicas; i++) {
       const zone = zones[i % zones.length] as string;
       const volume = `pv-${name}-${i}`;
       const terms = [
@@ -200,7 +203,8 @@ export class World {
         "test",
       );
     }
-    this.workload("StatefulSet", name, options, volumes ? ["data"] : []);
+    const more = firstOrdinal === 0 ? {} : { ordinals: { start: firstOrdinal } };
+    this.workload("StatefulSet", name, options, volumes ? ["data"] : [], more);
     return this;
   }
 
@@ -365,6 +369,7 @@ export class World {
     name: string,
     options: WorkloadOptions,
     claims: string[],
+    more: object = {},
   ): void {
     const { replicas = 3, namespace = "default", budget, minReadySeconds, graceSeconds = 30 } = options;
     const labels = { app: name };
@@ -382,6 +387,7 @@ export class World {
           ...(minReadySeconds !== undefined && { minReadySeconds }),
           template: { metadata: { labels }, spec },
           claims,
+          ...more,
         } as Templated["spec"],
       },
       "test",
