@@ -114,9 +114,7 @@ async function account(
   const nodes = await view.nodes();
   const summary = watcher.summary();
   const moves = Object.values(summary.moves);
-  const others = Object.entries(summary.otherDisruptions)
-    .map(([who, number]) => `${number} by ${who}`)
-    .join(", ");
+  const others = summary.otherEnds.join("; ");
   const checks: [boolean, string][] = [
     [
       violations.length === 0,

@@ -10,6 +10,8 @@ export interface Summary {
   refusedEvictions: Record<string, number>;
   /** Workload pods that ended in any other way, by who did it. */
   otherDisruptions: Record<string, number>;
+  /** The same, one by one: pod, node, how and by whom. */
+  otherEnds: string[];
   /** Moves by PatchGuard of each place of a workload, in all and in its busiest leg. */
   moves: Record<string, { total: number; mostInOneLeg: number }>;
   /** Each budget's worst moment. */
@@ -24,9 +26,12 @@ export interface Summary {
 export function summarize(state: WatchState): Summary {
   const evictions: Record<string, number> = {};
   const otherDisruptions: Record<string, number> = {};
-  for (const { cause } of state.disruptions) {
+  const otherEnds: string[] = [];
+  for (const { cause, pod, node, at } of state.disruptions) {
     const into = cause.how === "eviction" ? evictions : otherDisruptions;
     const who = showActor(cause.actor);
+    if (into === otherDisruptions)
+      otherEnds.push(`${new Date(at).toISOString()} ${pod} on ${node}: ${cause.how} by ${who}`);
     into[who] = (into[who] ?? 0) + 1;
   }
   const moves: Summary["moves"] = {};
@@ -40,6 +45,7 @@ export function summarize(state: WatchState): Summary {
     evictions,
     refusedEvictions: Object.fromEntries(state.refusedEvictions),
     otherDisruptions,
+    otherEnds,
     moves,
     budgets: Object.fromEntries(
       [...state.budgets.values()]
