@@ -240,9 +240,15 @@ describe("nodes that others have a hand in", function () {
         describe: "kubectl has evicted the pods of the second node",
       });
       await letGo(trap);
-      await handover.done;
+      const { pods } = await handover.done;
       assert.equal(leaving(), 0, "waited for");
       await foreign;
+      assert.equal(pods, 1, "pods that PatchGuard has moved");
+      const { message } = await handover.saw("node-drained", (line) => line.node === second);
+      assert.match(
+        message,
+        /Node spot-blue-2 is drained: 0 pods moved .* 2 pods went by somebody else's hand/,
+      );
       assert.deepEqual(
         handover.evicted().map((name) => name.split("-")[0]),
         ["gate"],

@@ -35,6 +35,32 @@ describe("where pods go while their nodes are drained", function () {
     assert.ok(Object.values(summary.moves).every(({ total }) => total === 1));
   });
 
+  it("a pod that tolerates every taint and bounces back onto its node holds, by name", async () => {
+    const trap = await set("bounce");
+    const nodeSelector = { "kubernetes.io/hostname": trap.blue[0] ?? "" };
+    const spec = { tolerations: [{ operator: "Exists" }] };
+    await trap.put(deployment({ name: "agent", replicas: 1, ...trap.at, nodeSelector, spec }));
+    await trap.addGreen();
+    const summary = await sandbox().watched(async () => {
+      const handover = trap.start();
+      await assert.rejects(handover.done, (error) => {
+        assert.ok(error instanceof Hold, String(error));
+        assert.match(
+          error.message,
+          /Pod trap-bounce\/agent-\S+ was started on node bounce-blue-1 although the node is cordoned: it tolerates every taint/,
+        );
+        return true;
+      });
+      const warned = handover.lines.filter(({ event }) => event === "finding").map(({ message }) => message);
+      assert.ok(
+        warned.some((text) => /Pod trap-bounce\/agent-\S+: it tolerates every taint/.test(text)),
+        warned.join("\n"),
+      );
+      return trap.reopened();
+    });
+    assert.deepEqual(summary.evictions, { patchguard: 1 });
+  });
+
   it("a replacement that fits nowhere holds with the scheduler's words, and finds its place on blue again", async () => {
     const trap = await set("no-room");
     await trap.put(deployment({ name: "big", replicas: 1, ...trap.at, spec: asking("6") }));
