@@ -107,7 +107,8 @@ export class Collector {
 
   private follow(line: LogLine, now: number): void {
     const { node, pod, uid } = line;
-    switch (line.event as string) {
+    const event: string = line.event; // most are of no interest here
+    switch (event) {
       case "start":
         this.resumed = line["resumed"] === true;
         return;

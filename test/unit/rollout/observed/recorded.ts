@@ -9,10 +9,10 @@ export const instant = (at: number): string => new Date(second(at)).toISOString(
 
 export const line = (
   at: number,
-  event: LogEvent | "wave",
+  event: LogEvent,
   fields: Record<string, unknown> = {},
   message: string = event,
-): LogLine => ({ ...fields, time: instant(at), event: event as LogEvent, level: "info", message });
+): LogLine => ({ ...fields, time: instant(at), event, level: "info", message });
 
 const budget = (name: string): EvictionResult => ({
   outcome: "budget",
