@@ -22,7 +22,7 @@ import type { Cloud, Instance, NodeGroup, Waiting } from "./cloud.ts";
 import { labelsOf, nodegroup, nodegroups, resizeNodegroup, scalingGroupOf, tagNodegroup } from "./eks.ts";
 import { imagesOfInstances } from "./instances.ts";
 import { limitsOf } from "./limits.ts";
-import { healthOfTargets } from "./load-balancers.ts";
+import { delaysOf, healthOfTargets, instanceTargetGroups } from "./load-balancers.ts";
 import { overridesOf, templateOf, type TemplateMemory } from "./templates.ts";
 
 /**
@@ -109,6 +109,10 @@ export function createAwsCloud(options: AwsOptions): Cloud {
       group.kind === "eks-managed"
         ? tagNodegroup(waitingAs(waiting), group.name, value)
         : tagScalingGroup(waitingAs(waiting), group.name, value),
+
+    targetGroups: () => instanceTargetGroups(aws),
+
+    deregistrationDelays: (targetGroupArns) => delaysOf(aws, targetGroupArns),
 
     targetHealth: (targetGroupArns) => healthOfTargets(aws, targetGroupArns),
 

@@ -28,6 +28,12 @@ export interface NodeGroup {
   ownership: string | undefined;
 }
 
+/** A target group of a load balancer in which instances are registered by their ids, by whomever. */
+export interface TargetGroup {
+  arn: string;
+  name: string;
+}
+
 export interface GroupTemplate {
   id: string;
   name: string;
@@ -102,6 +108,10 @@ export interface Cloud {
   resume(group: NodeGroup, processes: string[], waiting?: Waiting): Promise<void>;
   /** Sets (or with undefined removes) the ownership tag. Values use letters, digits and `+-=._:/@ ` only, at most 256 characters. */
   setOwnership(group: NodeGroup, value: string | undefined, waiting?: Waiting): Promise<void>;
+  /** The target groups of the region that hold instances; those that hold addresses (type ip) are none of a node's business. */
+  targetGroups(): Promise<TargetGroup[]>;
+  /** How long each of these target groups keeps serving what a target that was deregistered has begun. Seconds, by ARN. */
+  deregistrationDelays(targetGroupArns: string[]): Promise<Map<string, number>>;
   /** Health by instance id in each of the target groups: `healthy`, `initial`, `unhealthy`, `draining`, `unused`. */
   targetHealth(targetGroupArns: string[]): Promise<Map<string, Map<string, string>>>;
   /** What the cloud's limits are for a green that is to be made. Never throws: what could not be asked stands in `notAsked`. */

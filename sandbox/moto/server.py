@@ -19,6 +19,7 @@ os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
 os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 
 import auto_scaling  # noqa: E402
+import load_balancing  # noqa: E402
 import quotas  # noqa: E402
 from moto.autoscaling import autoscaling_backends  # noqa: E402
 from moto.ec2 import ec2_backends  # noqa: E402
@@ -171,6 +172,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     signal.signal(signal.SIGINT, lambda *_: os._exit(0))
     auto_scaling.patch()
+    load_balancing.patch()
     quotas.patch()
     threading.Thread(target=reconcile_for_ever, daemon=True).start()
     QuietHandler.protocol_version = "HTTP/1.1"  # connections are kept

@@ -5,10 +5,12 @@ import {
   type NodeGroup,
   type Resized,
   type Sizes,
+  type TargetGroup,
   type Waiting,
 } from "../../rollout/cloud/cloud.ts";
 import type { CloudFacts } from "../../rollout/cloud/facts.ts";
 import type { Taint } from "../../rollout/cluster/types.ts";
+import { LoadBalancers } from "./load-balancers.ts";
 import type { Random } from "./random.ts";
 import type { Session } from "./session.ts";
 import { iso, type Store } from "./store.ts";
@@ -51,6 +53,7 @@ export class CloudServer {
   readonly changes: CloudChange[] = [];
   /** Images whose instances run but never join. */
   readonly neverJoin = new Set<string>();
+  readonly loadBalancers: LoadBalancers;
   private readonly store: Store;
   private readonly times: CloudTimes;
   private readonly random: Random;
@@ -61,6 +64,7 @@ export class CloudServer {
 
   constructor(store: Store, times: CloudTimes, random: Random) {
     this.store = store;
+    this.loadBalancers = new LoadBalancers(store);
     this.times = times;
     this.random = random;
   }
@@ -323,22 +327,50 @@ export class SimulatedCloud implements Cloud {
     return this.change("tag", group, act, 0, value ?? "(none)", waiting);
   }
 
+  targetGroups(): Promise<TargetGroup[]> {
+    const { groups, asked } = this.server.loadBalancers;
+    asked.groups++;
+    return this.session.read(
+      "target groups",
+      () => Array.from(groups, ([arn, { name }]) => ({ arn, name })),
+      "cloud",
+    );
+  }
+
+  deregistrationDelays(targetGroupArns: string[]): Promise<Map<string, number>> {
+    const { loadBalancers } = this.server;
+    loadBalancers.asked.delays += targetGroupArns.length;
+    return this.session.read(
+      "deregistration delays",
+      () => new Map(targetGroupArns.map((arn) => [arn, loadBalancers.must(arn).delaySeconds])),
+      "cloud",
+    );
+  }
+
+  /** Of a group's own target groups its instances are targets from the start; of others those that a controller has registered. */
   targetHealth(targetGroupArns: string[]): Promise<Map<string, Map<string, string>>> {
+    const { loadBalancers } = this.server;
+    loadBalancers.asked.health += targetGroupArns.length;
+    const attached = (arn: string): boolean =>
+      this.all().some(({ targetGroupArns: arns }) => arns.includes(arn));
+    const registered = (arn: string): Iterable<[string, string]> =>
+      loadBalancers.groups.has(arn) || !attached(arn) ? loadBalancers.must(arn).targets : [];
     return this.session.read(
       "target health",
       () =>
         new Map(
           targetGroupArns.map((arn) => [
             arn,
-            new Map(
-              this.all()
+            new Map([
+              ...registered(arn),
+              ...this.all()
                 .filter((group) => group.targetGroupArns.includes(arn))
                 .flatMap(({ instances }) =>
                   instances.map(
                     ({ id, lifecycle }) => [id, lifecycle === "InService" ? "healthy" : "initial"] as const,
                   ),
                 ),
-            ),
+            ]),
           ]),
         ),
       "cloud",

@@ -22,6 +22,8 @@ const noGroups: Cloud = {
   suspend: () => Promise.resolve(),
   resume: () => Promise.resolve(),
   setOwnership: () => Promise.resolve(),
+  targetGroups: () => Promise.resolve([]),
+  deregistrationDelays: () => Promise.resolve(new Map()),
   targetHealth: () => Promise.resolve(new Map()),
   facts: () => Promise.resolve({ notAsked: [] }),
 };
