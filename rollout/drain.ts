@@ -1,4 +1,5 @@
 import { announce } from "./alert.ts";
+import { Balancers } from "./balancers.ts";
 import { cordon } from "./close.ts";
 import type { Node, Pod } from "./cluster/types.ts";
 import { checkDeadlines, checkResumed } from "./deadlines.ts";
@@ -30,6 +31,7 @@ export class Drainer {
   private readonly run: Run;
   private readonly nodes = new Map<string, NodeDrain>();
   private readonly evictor: Evictor;
+  private readonly balancers: Balancers;
   /** Which workloads are whole, in the present pass: pods of one workload are on many nodes of a wave. */
   private readonly wholeNow = new Map<string, boolean>();
   /** UIDs of pods that go last and whose turn has come. */
@@ -39,6 +41,7 @@ export class Drainer {
   constructor(run: Run) {
     this.run = run;
     this.evictor = new Evictor(run, () => this.movers());
+    this.balancers = new Balancers(run);
   }
 
   private *movers(): Generator<Mover> {
@@ -203,6 +206,7 @@ export class Drainer {
       await this.evictor.askAll(ask);
       if (ask.length > 0) this.wholeNow.clear(); // those that have just gone no longer count
     }
+    await this.balancers.look();
     for (const drain of this.nodes.values()) if (!drain.drained || drain.waits) await this.follow(drain);
     this.remind();
   }
@@ -338,6 +342,7 @@ export class Drainer {
     }
     if (drain.canary !== undefined) return; // the rest of the node's pods stay for now
     if (!moved || !quietSince || movers.some(({ goneAt }) => goneAt === undefined)) return;
+    if (this.balancers.waitingFor(drain.node) !== undefined) return;
     drain.drained = true;
     const excluded = this.excludedOn(drain.node);
     const waiting = this.waitingOn(drain);
@@ -525,6 +530,10 @@ export class Drainer {
       run.log.warning("evict-refused", `still waiting for ${podName(mover.pod)}: ${what}`, {
         pod: podName(mover.pod),
       });
+    }
+    for (const { node, moved, drained } of this.nodes.values()) {
+      const what = moved && !drained ? this.balancers.waitingFor(node) : undefined;
+      if (what !== undefined) run.log.info("node-moved", `still waiting for node ${node}: ${what}`, { node });
     }
   }
 }

@@ -67,6 +67,7 @@ export class Transport {
     const reading = request.method === "GET";
     const what = this.describe(request);
     let renewed = false;
+    let refused: Answer | undefined;
     for (let attempt = 0; ; attempt++) {
       let wait = backoff(attempt);
       const last = (): boolean => clock.now() + wait >= deadline;
@@ -87,8 +88,11 @@ export class Transport {
         if (!again) return answer;
         wait = Math.max(wait, (retryAfterOf(undefined, answer.retryAfter) ?? 0) * 1000);
         if (last()) return answer;
+        refused = answer;
       } catch (error) {
         const failure = this.unreachable(what, error);
+        // the deadline cut off one attempt more: what the server did say tells more than that
+        if (refused !== undefined && clock.now() >= deadline) return refused;
         const safe = reading || ((request.retryRefused ?? true) && refusedBeforeSending(error));
         if (!safe || failure.status !== 0 || last()) throw failure;
       }

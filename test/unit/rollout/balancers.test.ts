@@ -6,7 +6,7 @@ import { Inventory } from "../../../rollout/inventory.ts";
 import { type LogLine, RunLog } from "../../../rollout/log.ts";
 import { LABEL_EXCLUDE_LB } from "../../../rollout/names.ts";
 import type { Run } from "../../../rollout/run.ts";
-import { BLUE } from "../../simulated/handovers.ts";
+import { BLUE, GREEN, runHandover, story } from "../../simulated/handovers.ts";
 import { groupsFor, type World, world } from "../../simulated/world.ts";
 
 /** What a node in hand still waits for, on a simulated cloud with target groups of type instance. */
@@ -259,5 +259,28 @@ describe("load balancers", () => {
     await pass(600);
     await take(second);
     assert.ok((await waited(second)) >= 50);
+  });
+
+  it("hold up their node's end, and not the next node's beginning", async () => {
+    on.cloud.loadBalancers.add("web", { delaySeconds: 90, controllerSeconds: 1 });
+    await on.deployment("web", { replicas: 6, budget: { maxUnavailable: 2 } }).settled();
+    await on.pool("workers", { ...GREEN, perZone: 1 }).settled();
+    const events: unknown[] = [];
+    const states: (string | undefined)[] = [];
+    const handover = await runHandover(on, "handover", {
+      rollout: { health: { windowSeconds: 0 } },
+      onLine: ({ event, node }) => {
+        if (event === "node-start" || event === "node-drained") events.push(event);
+        if (event !== "node-drained") return;
+        for (const { targets } of on.cloud.loadBalancers.groups.values())
+          states.push(targets.get(instanceOf(String(node))));
+      },
+    });
+    assert.ok(handover.outcome, story(on, handover));
+    assert.deepEqual(states, [undefined, undefined, undefined]);
+    assert.deepEqual(events, [
+      ...Array<string>(3).fill("node-start"),
+      ...Array<string>(3).fill("node-drained"),
+    ]);
   });
 });
