@@ -179,7 +179,7 @@ function hold(
       }
     }
   };
-  void renew();
+  const renewing = renew();
 
   return {
     assertHeld() {
@@ -187,6 +187,7 @@ function hold(
     },
     async release() {
       ended.abort();
+      await renewing; // its write would make ours a conflict, and the next run wait for a Lease that nobody holds
       if (takenBy !== undefined) return;
       try {
         const lease = await cluster.get("Lease", LEASE_NAME, STATE_NAMESPACE);

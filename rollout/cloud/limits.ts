@@ -161,7 +161,10 @@ async function typesOf(
   names: string[],
   softly: (run: () => Promise<Map<string, string[]>>) => Promise<Map<string, string[]> | undefined>,
 ): Promise<Map<string, InstanceType>> {
-  const [types, zones] = await Promise.all([describe(aws, names), softly(() => offerings(aws, names))]);
+  const offered = offerings(aws, names);
+  offered.catch(() => undefined); // without the types, that they are not judged says it all
+  const types = await describe(aws, names);
+  const zones = await softly(() => offered);
   return new Map(
     types.flatMap((type) =>
       type.InstanceType === undefined

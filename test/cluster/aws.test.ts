@@ -330,7 +330,7 @@ describe("AWS", function () {
       });
       assert.ok(Date.now() - began < 3000);
       assert.ok(Object.values(rest).every((part) => part === undefined));
-      assert.equal(notAsked.length, 5, notAsked.join("\n"));
+      assert.equal(notAsked.length, 4, notAsked.join("\n"));
       for (const text of notAsked)
         assert.match(text, /^w.* is not judged: (no answer within 1 s|.*ECONNREFUSED)/);
     } finally {
