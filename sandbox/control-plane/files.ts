@@ -62,8 +62,9 @@ const core = (...resources: string[]): object => ({ group: "", resources });
 /**
  * Who wrote what, with user agent; bodies too for what a judge of disruptions needs (evictions, pod deletions, nodes,
  * run state). Left out: the noise of fake kubelets and of the control plane's own Events.
+ * With SANDBOX_AUDIT_READS also what the administrator's programs read: the bench counts requests.
  */
-const auditPolicy = {
+const auditPolicy = (knobs: SandboxState["knobs"]) => ({
   apiVersion: "audit.k8s.io/v1",
   kind: "Policy",
   omitStages: ["RequestReceived"],
@@ -92,9 +93,12 @@ const auditPolicy = {
     { level: "Request", verbs: writeVerbs, resources: [core("pods/eviction", "nodes", "configmaps")] },
     { level: "Request", verbs: ["delete", "deletecollection"], resources: [core("pods")] },
     { level: "Metadata", verbs: writeVerbs },
+    ...(knobs["SANDBOX_AUDIT_READS"] === undefined
+      ? []
+      : [{ level: "Metadata", users: [identities.admin.name], verbs: ["get", "list", "watch"] }]),
     { level: "None" },
   ],
-};
+});
 
 export interface ControlPlaneFiles {
   tokens: string;
@@ -129,7 +133,7 @@ export function writeControlPlaneFiles(dir: string, state: SandboxState, stages:
   write(files.tokens, users.map(token).join("\n") + "\n");
   for (const user of users) write(kubeconfigPath(dir, user), kubeconfig(state, dir, user) + "\n");
   write(files.webhook, webhookKubeconfig(state) + "\n");
-  write(files.auditPolicy, JSON.stringify(auditPolicy, null, 2) + "\n");
+  write(files.auditPolicy, JSON.stringify(auditPolicy(state.knobs), null, 2) + "\n");
 
   const yaml = readdirSync(stages)
     .filter((file) => file.endsWith(".yaml"))

@@ -1,19 +1,32 @@
 /**
  * `npm run bench [-- NAME…]`: the benchmarks of docs/benchmarks.md, all or the named ones. Exit 0 when every one kept to its limit.
+ * Of `drain`: `--nodes N` (20), `--mix NAME` (all; may be given more than once), `--full` (300 nodes, too).
  */
-import { handoverBench } from "./handover.ts";
+import { parseArgs } from "node:util";
+import { drainBench } from "./drain/bench.ts";
 import { liveBench } from "./live.ts";
 import { previewBench } from "./preview.ts";
 import { scaleBench } from "./scale.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    nodes: { type: "string", default: "20" },
+    mix: { type: "string", multiple: true },
+    full: { type: "boolean", default: false },
+  },
+});
+const nodes = Number(values.nodes);
+if (!Number.isInteger(nodes) || nodes < 1) throw new Error(`--nodes ${values.nodes}: a number of nodes`);
 
 const BENCHES = new Map([
   ["scale", scaleBench],
   ["live", liveBench],
   ["preview", previewBench],
-  ["handover", handoverBench],
+  ["drain", () => drainBench({ nodes, full: values.full, ...(values.mix && { mixes: values.mix }) })],
 ]);
 
-const wanted = process.argv.length > 2 ? process.argv.slice(2) : [...BENCHES.keys()];
+const wanted = positionals.length > 0 ? positionals : [...BENCHES.keys()];
 const missed: string[] = [];
 for (const name of wanted) {
   const bench = BENCHES.get(name);
