@@ -75,6 +75,7 @@ export function showSummary(summary: Summary): string[] {
     `broken promises:    ${summary.violations}`,
     `evictions:          ${list(summary.evictions)} (refused by a budget: ${list(summary.refusedEvictions)})`,
     `other disruptions:  ${list(summary.otherDisruptions)}`,
+    ...summary.otherEnds.map((end) => `                    ${end}`),
     `places moved:       ${moved.length}, each at most ${most} time${most === 1 ? "" : "s"} in one direction`,
     ...Object.entries(summary.budgets).map(
       ([name, b]) =>
