@@ -191,24 +191,25 @@ async function run(
 class Feed {
   private readonly folder: string;
   private readonly earlier: Set<string>;
-  private seen = 0;
+  /** Lines told of each file: gate, handover and guards write one each, side by side. */
+  private readonly told = new Map<string, number>();
   private last: string[] = [];
   constructor(folder: string) {
     this.folder = path.join(folder, `patchguard-${STACK}`);
     this.earlier = new Set(this.files()); // image A's own run log is not part of the story
   }
   read(): string[] {
-    const lines = this.files().flatMap((file) =>
-      readFileSync(file, "utf8")
+    for (const file of this.files()) {
+      const lines = readFileSync(file, "utf8")
         .split("\n")
-        .filter((line) => line.endsWith("}")),
-    );
-    for (const line of lines.slice(this.seen)) {
-      const { message, event } = JSON.parse(line) as { message: string; event: string };
-      if (TOLD.has(event)) screen.say(`   ${message}`);
-      this.last = [...this.last, message].slice(-3);
+        .filter((line) => line.endsWith("}"));
+      for (const line of lines.slice(this.told.get(file) ?? 0)) {
+        const { message, event } = JSON.parse(line) as { message: string; event: string };
+        if (TOLD.has(event)) screen.say(`   ${message}`);
+        this.last = [...this.last, message].slice(-3);
+      }
+      this.told.set(file, lines.length);
     }
-    this.seen = lines.length;
     return this.last;
   }
   flush(): void {
