@@ -25,7 +25,12 @@ export async function healthWindow(
 ): Promise<void> {
   const { windowSeconds } = run.config.health;
   if (windowSeconds === 0 || workloads.length === 0) return;
-  const restarts = new Map(podsOf(run, workloads).map((pod) => [pod.metadata.uid, restartsOf(pod)]));
+  const atStart = new Map(
+    podsOf(run, workloads).map((pod) => [
+      pod.metadata.uid,
+      { restarts: restartsOf(pod), ready: isPodReady(pod) },
+    ]),
+  );
   run.log.info(
     "health",
     `health window of ${windowSeconds} s after ${after}, over ${count(workloads.length, "workload")}`,
@@ -45,7 +50,7 @@ export async function healthWindow(
       late: () => new Breach(`health window after ${after} did not end in time`),
     },
     () => {
-      const bad = breaches(run, workloads, restarts);
+      const bad = breaches(run, workloads, atStart);
       if (bad.length > 0) {
         throw new Breach(
           `health window after ${after} was breached: ${bad.slice(0, 3).join("; ")}${bad.length > 3 ? ` and ${bad.length - 3} more` : ""}`,
@@ -63,18 +68,22 @@ const podsOf = (run: Run, workloads: readonly Workload[]) =>
 const restartsOf = (pod: ReturnType<typeof podsOf>[number]): number =>
   (pod.status?.containerStatuses ?? []).reduce((sum, { restartCount }) => sum + (restartCount ?? 0), 0);
 
-function breaches(run: Run, workloads: readonly Workload[], restarts: Map<string, number>): string[] {
+function breaches(
+  run: Run,
+  workloads: readonly Workload[],
+  atStart: ReadonlyMap<string, { restarts: number; ready: boolean }>,
+): string[] {
   return workloads.flatMap((workload) =>
     run.inventory.podsOf(workload.uid).flatMap((pod) => {
-      const was = restarts.get(pod.metadata.uid);
+      const was = atStart.get(pod.metadata.uid);
       const name = `${workload.kind} ${workload.namespace}/${workload.name}: pod ${podName(pod)} on node ${pod.spec?.nodeName}`;
-      if (was !== undefined && restartsOf(pod) > was) {
+      if (was !== undefined && restartsOf(pod) > was.restarts) {
         const reason = pod.status?.containerStatuses?.find(({ lastState }) => lastState?.terminated)
           ?.lastState?.terminated?.reason;
         return [`${name} restarted${reason ? ` (${reason})` : ""}`];
       }
       const gone = pod.metadata.deletionTimestamp !== undefined || isFinished(pod);
-      return was !== undefined && !gone && !isPodReady(pod)
+      return was?.ready === true && !gone && !isPodReady(pod)
         ? [`${name} is no longer Ready (${stateOf(pod)})`]
         : [];
     }),

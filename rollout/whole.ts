@@ -75,7 +75,8 @@ export function replicas(
 }
 
 /**
- * Replicas that each controller lacks before anything moves, by UID: they are not ours to wait for. Controllers of other kinds
+ * Replicas that each controller lacks before anything moves, by UID: they are not ours to wait for. A pod that is Ready, though not yet for
+ * its `minReadySeconds`, is there: else a workload that was rolled out a moment ago would count as whole with nothing. Controllers of other kinds
  * (operators' own) have no known target: what they have now is what they must have again, kept as a negative number.
  */
 export function missingReplicas(
@@ -87,8 +88,11 @@ export function missingReplicas(
   for (const pod of pods) {
     const workload = workloadOf(pod);
     if (workload === undefined || workload.kind === "Job" || workload.uid in missing) continue;
-    const { wanted, ready } = replicas(inventory, workload, new Set(), now);
-    if (wanted === undefined) missing[workload.uid] = -ready;
+    const { wanted, ready: available } = replicas(inventory, workload, new Set(), now);
+    const ready = inventory
+      .podsOf(workload.uid)
+      .filter((it) => isPodReady(it) && !isOnLostNode(inventory, it)).length;
+    if (wanted === undefined) missing[workload.uid] = -available;
     else if (ready < wanted) missing[workload.uid] = wanted - ready;
   }
   return missing;
