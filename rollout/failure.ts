@@ -24,7 +24,7 @@ async function record(run: Run, phase: RunRecord["phase"], why: string): Promise
 
 /** Could not move on: everything closed is reopened, green stays, the next `up` resumes. */
 export async function hold(run: Run, error: Error): Promise<Error> {
-  await landed(run, run.config.drain.terminationSlackSeconds);
+  await landed(run, run.config.drain.terminationSlackSeconds, WATCH_LAG_MS);
   const left = await reopen(run);
   if (left !== undefined) error.message += ` — ${left.message}`;
   await record(run, "held", error.message);
@@ -34,8 +34,9 @@ export async function hold(run: Run, error: Error): Promise<Error> {
   return error instanceof Hold ? error : new Hold(error.message, { cause: error });
 }
 
-/** How long the watch may take to show our own last evictions. */
-const WATCH_LAG_MS = 250;
+/** How long the watch may take to show our own last evictions: until then pods that have just been asked to leave seem to stay. */
+const WATCH_LAG_MS = 1000;
+const WATCH_LAG_WHEN_INTERRUPTED_MS = 250;
 
 /** Replicas of a workload that are not bound to a node yet, beyond those that it lacked before. */
 function placesOf({ inventory, state, clock }: Run, workload: Workload): number {
@@ -50,7 +51,12 @@ function placesOf({ inventory, state, clock }: Run, workload: Workload): number 
  * Pods that were evicted and are on their way are let land on green first: a blue that is open again would take them back, and the
  * next run would move them a second time. Waits so long at most; what is stuck longer is why we hold.
  */
-async function landed(run: Run, timeoutSeconds: number, signal = run.signal): Promise<void> {
+async function landed(
+  run: Run,
+  timeoutSeconds: number,
+  watchLagMilliseconds: number,
+  signal = run.signal,
+): Promise<void> {
   const { inventory, state } = run;
   const inHand = Object.values(state.record.nodes).filter(({ phase }) => phase === "in-hand");
   if (inHand.length === 0) return;
@@ -60,7 +66,7 @@ async function landed(run: Run, timeoutSeconds: number, signal = run.signal): Pr
     const leaving = inventory.all("Pod").some((pod) => evicted.has(pod.metadata.uid) && isTerminating(pod));
     return leaving || inFlight.some((workload) => placesOf(run, workload) > 0);
   };
-  await run.clock.sleep(WATCH_LAG_MS);
+  await run.clock.sleep(watchLagMilliseconds);
   if (!onTheirWay()) return;
   const late = (): Error => new Hold(`evicted pods were still on their way after ${timeoutSeconds} s`);
   try {
@@ -89,7 +95,8 @@ export async function interrupt(run: Run, error: Interrupted): Promise<Error> {
     late.abort(new Error("another change of it was still at work when the time of an interrupt was over"));
   });
   try {
-    await landed(run, LANDING_WHEN_INTERRUPTED_SECONDS, new AbortController().signal); // the run's own has fired
+    const unaborted = new AbortController().signal; // the run's own has fired
+    await landed(run, LANDING_WHEN_INTERRUPTED_SECONDS, WATCH_LAG_WHEN_INTERRUPTED_MS, unaborted);
     const left = await reopen(run, undefined, { signal: late.signal, toTheEnd: false });
     await record(run, "interrupted", error.message);
     const pool = run.target.pool;

@@ -34,6 +34,10 @@ export interface RunOptions extends SessionOptions {
   signal?: AbortSignal;
   /** Virtual seconds. */
   limitSeconds?: number;
+  /** Green's groups; one in each of three zones, EKS managed, unless said otherwise. */
+  groups?: ReturnType<typeof groupsFor>;
+  /** Sees the process before it does anything. */
+  onClient?: (client: Client) => void;
   /** Sees every line of the run's log as it is written: what happens in the world at that moment. */
   onLine?: (line: LogLine) => void;
   /** What runs; the handover itself unless something is put around it. */
@@ -53,13 +57,14 @@ export interface Ended {
 export async function runHandover(on: World, name: string, options: RunOptions = {}): Promise<Ended> {
   const { to = GREEN, signal = new AbortController().signal, limitSeconds = 7200, work = handover } = options;
   const client = on.client(name, options);
+  options.onClient?.(client);
   const log: LogLine[] = [];
   const job = {
     target: {
       pool: "workers",
       generation: to.generation,
       image: { ami: to.image },
-      groups: groupsFor("workers", to.generation),
+      groups: options.groups ?? groupsFor("workers", to.generation),
       adopt: options.adopt,
     },
     later: [],

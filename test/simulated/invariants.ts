@@ -1,4 +1,5 @@
 import type { Pod } from "../../rollout/cluster/types.ts";
+import { Homes } from "./homes.ts";
 import { Replay } from "./replay.ts";
 import type { Change } from "./store.ts";
 import { isServing, ownerOf } from "./workloads.ts";
@@ -28,6 +29,12 @@ export interface JudgeOptions {
   mayMoveTwice?: boolean;
   /** Image that alone may be launched after the first eviction. */
   pinnedImage?: string;
+  /** When each client's pre-flight passed; undefined: never. Before that it may touch no node and no pod. */
+  passedAt?: ReadonlyMap<string, number | undefined>;
+  /** Seconds that each client gives evicted pods to land before it reopens blue. */
+  landing?: ReadonlyMap<string, number>;
+  /** The stack of all clients: what they evict, they evict with the Lease in its name. */
+  stack?: string;
 }
 
 /** A pod of a StatefulSet that we took away: open until its successor is Ready and its volumes are handed over. */
@@ -37,6 +44,9 @@ interface Open {
   node: string | undefined;
   volumes: string[];
 }
+
+/** By then the disruption controller has counted what has gone. */
+const COUNTED_AFTER_MS = 1000;
 
 /** What PatchGuard may write: never a workload, a budget's spec or a volume. */
 const OURS_TO_WRITE = new Set(["Node", "Pod", "PodDisruptionBudget", "ConfigMap", "Lease", "Event"]);
@@ -51,9 +61,17 @@ export function judge(world: World, options: JudgeOptions = {}): Judgement {
   const violations: string[] = [];
   const moves: Move[] = [];
   const open = new Map<string, Open[]>();
-  /** Replacements to come, by controller; and UIDs of those that came. */
-  const owed = new Map<string, number>();
-  const replacements = new Set<string>();
+  const homes = new Homes(new Set(clients.keys()), options.landing);
+  /** What the Eviction API let go. */
+  const granted = new Set(
+    world.happenings.flatMap((it) =>
+      it.what === "eviction" && it.eviction.status.code === 201 && !it.eviction.dryRun
+        ? [it.eviction.pod.uid]
+        : [],
+    ),
+  );
+  /** Serving pods that others took away, of late: the disruption controller counts them a moment later. */
+  const losses: { at: number; pod: Pod }[] = [];
   let firstMove: number | undefined;
   const broken = (at: number, text: string): void => void violations.push(`${world.clock.stamp(at)} ${text}`);
 
@@ -62,14 +80,22 @@ export function judge(world: World, options: JudgeOptions = {}): Judgement {
     const name = `${pod.metadata.namespace ?? ""}/${pod.metadata.name}`;
     const owner = ownerOf(pod);
     firstMove ??= at;
-    const again = replacements.has(pod.metadata.uid);
+    const again = homes.isReplacement(pod);
     moves.push({ at, by, pod: name, uid: pod.metadata.uid, node: pod.spec?.nodeName, again });
-    if (again && !options.mayMoveTwice)
+    if (again && !options.mayMoveTwice && !homes.isExcused(pod))
       broken(at, `${by} moved ${name} twice: it was the replacement of a pod moved before`);
+    if (options.stack !== undefined) {
+      const holder = replay.get("Lease", "patchguard", "kube-system")?.spec?.holderIdentity ?? "nobody";
+      if (holder !== `${options.stack}/${by}`)
+        broken(at, `${by} evicted ${name}, and ${holder} held the Lease`);
+    }
     const died = clients.get(by)?.diedAt;
     if (died !== undefined && at > died) broken(at, `${by} evicted ${name} after its crash`);
     if (owner?.kind === "DaemonSet") broken(at, `${by} evicted ${name}, a pod of DaemonSet ${owner.name}`);
-    for (const text of budgetsBroken(replay, pod)) broken(at, `${by} evicted ${name}: ${text}`);
+    const counted = losses.filter((loss) => at - loss.at > COUNTED_AFTER_MS).length;
+    losses.splice(0, counted);
+    const overtaken = granted.has(pod.metadata.uid) ? losses.map((loss) => loss.pod) : [];
+    for (const text of budgetsBroken(replay, pod, overtaken)) broken(at, `${by} evicted ${name}: ${text}`);
     if (owner?.kind === "StatefulSet") {
       const still = (open.get(owner.uid) ?? []).flatMap((it) => notWhole(replay, owner.uid, it) ?? []);
       for (const why of still)
@@ -79,20 +105,22 @@ export function judge(world: World, options: JudgeOptions = {}): Judgement {
         { name: pod.metadata.name, uid: pod.metadata.uid, node: pod.spec?.nodeName, volumes },
       ]);
     }
-    if (owner) owed.set(owner.uid, (owed.get(owner.uid) ?? 0) + 1);
+    homes.evicted(pod, at);
   };
 
   for (const it of world.happenings) {
-    if (it.what === "turn") {
-      owed.clear();
-      replacements.clear();
-    }
+    if (it.what === "turn") homes.turn();
     if (it.what !== "change") continue;
     const { change } = it;
     const { kind, type, by, at, object } = change;
     if (clients.has(by)) {
       if (!OURS_TO_WRITE.has(kind) || (kind === "Node" && type !== "MODIFIED"))
         broken(at, `${by} wrote ${type} ${kind} ${object.metadata.name}`);
+      if (kind === "Pod" || (kind === "Node" && marks(change as Change<"Node">))) {
+        const passed = options.passedAt?.get(by);
+        if (options.passedAt !== undefined && (passed === undefined || at < passed))
+          broken(at, `${by} changed ${kind} ${object.metadata.name} before its pre-flight had passed`);
+      }
       if (kind === "Pod" && begins(change as Change<"Pod">)) {
         const pod = change.old as Pod;
         disrupted(
@@ -103,24 +131,32 @@ export function judge(world: World, options: JudgeOptions = {}): Judgement {
         if (given !== undefined && given < (pod.spec?.terminationGracePeriodSeconds ?? 30))
           broken(at, `${by} shortened the grace period of ${pod.metadata.name}`);
       }
-    } else if (kind === "Pod" && type === "ADDED") {
-      const owner = ownerOf(object as Pod)?.uid ?? "";
-      const due = owed.get(owner) ?? 0;
-      if (due > 0) {
-        owed.set(owner, due - 1);
-        replacements.add(object.metadata.uid);
+    } else if (kind === "Pod" && change.old !== undefined) {
+      const old = change.old as Pod;
+      if (isServing(old) && (type === "DELETED" || !isServing(object as Pod))) {
+        losses.push({ at, pod: old });
+        letGo(replay, open, old);
       }
     }
+    homes.see(change);
     replay.apply(change);
   }
   if (options.pinnedImage !== undefined && firstMove !== undefined) {
-    for (const { at, what, group, image } of world.cloud.changes) {
-      if (at > firstMove && image !== undefined && image !== options.pinnedImage)
+    const thawed = new Set<string>(); // groups of a blue that serves again
+    for (const { at, by, what, group, image } of world.cloud.changes) {
+      if (clients.has(by) && what.startsWith("suspend")) thawed.delete(group);
+      if (clients.has(by) && what.startsWith("resume")) thawed.add(group);
+      if (at > firstMove && image !== undefined && image !== options.pinnedImage && !thawed.has(group))
         broken(at, `group ${group} ${what} with image ${image}`);
     }
   }
   return { violations, moves };
 }
+
+/** It sets something on a node: reopening what an earlier run has closed is no such thing. */
+const marks = ({ object, old }: Change<"Node">): boolean =>
+  (object.spec?.unschedulable === true && old?.spec?.unschedulable !== true) ||
+  (object.spec?.taints ?? []).length > (old?.spec?.taints ?? []).length;
 
 /** The moment at which a pod begins to go: marked for deletion, or gone without ever having been. */
 const begins = ({ type, object, old }: Change<"Pod">): boolean =>
@@ -128,12 +164,25 @@ const begins = ({ type, object, old }: Change<"Pod">): boolean =>
   old.metadata.deletionTimestamp === undefined &&
   (type === "DELETED" || object.metadata.deletionTimestamp !== undefined);
 
-/** Budgets that a disruption of this pod breaks, counted afresh from the pods as they were. */
-function budgetsBroken(replay: Replay, pod: Pod): string[] {
+/** A pod that we took away is back, whole, and now somebody else takes away the one that stands for it: that is not ours. */
+function letGo(replay: Replay, open: Map<string, Open[]>, pod: Pod): void {
+  const owner = ownerOf(pod)?.uid ?? "";
+  const still = (open.get(owner) ?? []).filter(
+    (it) => it.name !== pod.metadata.name || notWhole(replay, owner, it) !== undefined,
+  );
+  if (open.has(owner)) open.set(owner, still);
+}
+
+/**
+ * Budgets that a disruption of this pod breaks, counted afresh from the pods as they were.
+ * @param overtaken pods that went by somebody else's hand a moment before, when the API server let this one go
+ */
+function budgetsBroken(replay: Replay, pod: Pod, overtaken: readonly Pod[]): string[] {
   if (!isServing(pod)) return []; // it served nobody: nothing is lost
   return replay.budgetsOf(pod).flatMap((budget) => {
     const needs = budget.status?.desiredHealthy ?? 0;
-    const left = replay.healthyOf(budget) - 1;
+    const notCounted = overtaken.filter((it) => replay.budgetsOf(it).includes(budget)).length;
+    const left = replay.healthyOf(budget) + notCounted - 1;
     return left < needs
       ? [`budget ${budget.metadata.name} needs ${needs} healthy pods, ${left} were left`]
       : [];
@@ -142,6 +191,9 @@ function budgetsBroken(replay: Replay, pod: Pod): string[] {
 
 /** Why a pod that we took away is not back yet; undefined when it is. */
 function notWhole(replay: Replay, owner: string, { name, uid, node, volumes }: Open): string | undefined {
+  const set = replay.all("StatefulSet").find(({ metadata }) => metadata.uid === owner);
+  const end = (set?.spec?.ordinals?.start ?? 0) + (set?.spec?.replicas ?? 1);
+  if (Number(name.slice(name.lastIndexOf("-") + 1)) >= end) return undefined; // the set has shrunk: it does not come back
   const successor = replay.podOf(owner, name);
   if (successor === undefined) return `${name}, which it took away, is not back`;
   if (successor.metadata.uid === uid) return `${name}, which it took away, is still going`;
