@@ -2,9 +2,11 @@
  * The sandbox: a cloud in a box. Start, stop, look, and the environment for programs that work in it. Used by the
  * command line (cli.ts), the demo and the tests.
  */
+import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { findBinaries } from "./binaries/find.ts";
 import { motoPython } from "./binaries/python.ts";
 import { withLock } from "./binaries/lock.ts";
@@ -110,6 +112,7 @@ async function bringUp(
     ({ name }) => !without.includes(name),
   );
   await startComponents(dir, list, readRecords(dir), state, progress);
+  await applyPolicies(dir, join(repository, "sandbox/policies"));
   state.complete = true;
   writeState(dir, state);
   return describe(dir, state, env);
@@ -133,6 +136,12 @@ function linkBinaries(dir: string, binaries: Record<string, string>): void {
   // the Pulumi CLI is reached through the npm package `pulumi`, which looks in PULUMI_HOME
   for (const [name, path] of Object.entries(binaries))
     if (name !== "pulumi") symlinkSync(path, join(bin, name));
+}
+
+/** What the API server refuses here, over its own rules. */
+async function applyPolicies(dir: string, policies: string): Promise<void> {
+  const kubectl = join(dir, "bin/kubectl");
+  await promisify(execFile)(kubectl, ["--kubeconfig", kubeconfigPath(dir, "admin"), "apply", "-f", policies]);
 }
 
 /** Ends every process of the sandbox and removes its state folder. Nothing to do is no error. */

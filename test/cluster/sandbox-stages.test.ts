@@ -14,6 +14,7 @@ import {
   StorageV1Api,
   type V1Pod,
 } from "@kubernetes/client-node";
+import { kubeconfigPath } from "../../sandbox/control-plane/files.ts";
 import { startSandbox, stopSandbox, type Sandbox } from "../../sandbox/sandbox.ts";
 
 const NS = "default";
@@ -180,6 +181,18 @@ describe("sandbox Stages", function () {
     assert.ok(normal > 4500 && normal < 8000, `default took ${normal} ms`);
     assert.ok(short > 1500 && short < 4500, `grace of 2 s took ${short} ms`);
     assert.ok(fast > 300 && fast < 2500, `fast took ${fast} ms`);
+  });
+
+  it("the fake kubelet ends no pod that nobody has deleted", async () => {
+    await pod("stays", { [`${P}/start`]: "100ms" });
+    await until("Ready", () => isReady("stays"));
+    const kubelet = new KubeConfig();
+    kubelet.loadFromFile(kubeconfigPath(dir, "kwok"));
+    const end = kubelet
+      .makeApiClient(CoreV1Api)
+      .deleteNamespacedPod({ name: "stays", namespace: NS, gracePeriodSeconds: 0 });
+    await assert.rejects(end, /nobody has deleted this pod/);
+    assert.equal((await read("stays")).metadata?.deletionTimestamp, undefined);
   });
 
   it("a finalizer keeps a stopped pod until it is removed", async () => {
