@@ -1,8 +1,9 @@
 import type { EvictionResult } from "./cluster/cluster.ts";
-import type { Pod } from "./cluster/types.ts";
+import type { Pod, PodDisruptionBudget } from "./cluster/types.ts";
 import { Hold } from "./errors.ts";
 import type { Inventory } from "./inventory.ts";
 import { placeOf } from "./mover.ts";
+import { operatorRun } from "./preflight/budget-state.ts";
 
 export type Refusal = Exclude<EvictionResult, { outcome: "evicted" | "gone" }>;
 
@@ -25,7 +26,8 @@ export function judgeRefusal(
   pod: Pod,
   result: Refusal,
 ): { text: string; retrySeconds: number } {
-  const budgets = inventory.budgetsOf(pod).map(({ metadata }) => metadata.name);
+  const over = inventory.budgetsOf(pod);
+  const budgets = over.map(({ metadata }) => metadata.name);
   if (result.outcome === "several-budgets") {
     throw new Hold(
       `${placeOf(pod)} cannot be evicted: ${budgets.join(", ")} all select it, ` +
@@ -39,18 +41,21 @@ export function judgeRefusal(
   }
   const asked = "retryAfterSeconds" in result ? result.retryAfterSeconds : undefined;
   return {
-    text: textOf(pod, budgets, result),
+    text: textOf(pod, over, result),
     retrySeconds: Math.max(asked ?? 0, RETRY_SECONDS[result.outcome]),
   };
 }
 
-function textOf(pod: Pod, budgets: string[], result: Refusal): string {
+function textOf(pod: Pod, budgets: readonly PodDisruptionBudget[], result: Refusal): string {
   const namespace = pod.metadata.namespace ?? "default";
   switch (result.outcome) {
     case "budget":
     case "budget-stale": {
-      const name = "budget" in result && result.budget !== undefined ? result.budget : budgets.join(", ");
-      return `PodDisruptionBudget ${namespace}/${name} allows no disruption now (${result.message})`;
+      const names = budgets.map(({ metadata }) => metadata.name).join(", ");
+      const name = "budget" in result && result.budget !== undefined ? result.budget : names;
+      const budget = budgets.find(({ metadata }) => metadata.name === name);
+      const why = budget && operatorRun(budget)?.why;
+      return `PodDisruptionBudget ${namespace}/${name} allows no disruption now (${result.message})${why ? `: ${why}` : ""}`;
     }
     case "throttled":
       return `the API server asks for patience (${result.message})`;

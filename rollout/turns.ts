@@ -2,6 +2,7 @@ import type { Pod, PodDisruptionBudget } from "./cluster/types.ts";
 import { Hold } from "./errors.ts";
 import { type Mover, placeOf } from "./mover.ts";
 import { isTerminating } from "./pods.ts";
+import { zeroByDesign } from "./preflight/budget-state.ts";
 import type { Run } from "./run.ts";
 import type { Workload } from "./whole.ts";
 
@@ -57,10 +58,13 @@ export class Turns {
     // a budget that has just let a pod go moves on, whose pod that ever was: the disruption controller has not counted it yet
     if (budgets.some(({ status }) => Object.keys(status?.disruptedPods ?? {}).length > 0))
       mover.waitingSince = now;
+    const { workload } = mover;
+    // an operator moves its primary when the replicas are whole again: they have deadlines of their own, it does not wait yet
+    const byDesign = budgets.some((it) => zeroByDesign(it, run.config.preflight.byDesign) !== undefined);
+    if (byDesign && workload !== undefined && this.inFlight.has(workload.uid)) mover.waitingSince = now;
     const room = Math.min(...budgets.map(({ status }) => status?.disruptionsAllowed ?? 0)); // Infinity without a budget
     const soon = mover.refusedByBudget && room > 0 && now >= mover.askedAt + RETRY_ROOM_SECONDS * 1000;
     if (now < mover.nextAt && !soon) return false;
-    const { workload } = mover;
     if (workload !== undefined && (workload.kind === "StatefulSet" || budgets.length === 0)) {
       // one at a time: for StatefulSets always (promise 6), for others where no budget says how many
       if (this.askedOfWorkload.has(workload.uid) || this.inFlight.has(workload.uid)) {
