@@ -194,7 +194,10 @@ export class Drainer {
     this.wholeNow.clear();
     const ready: NodeDrain[] = [];
     for (const drain of this.nodes.values()) {
-      if (drain.drained && !drain.waits) continue;
+      if (drain.drained && !drain.waits) {
+        await this.keepCordoned(drain);
+        continue;
+      }
       if (await this.lost(drain)) continue;
       await this.keepCordoned(drain);
       this.notice(drain);
@@ -326,8 +329,12 @@ export class Drainer {
     const movers = [...drain.movers.values()];
     const quietSince = now - drain.cordonedAt >= DEFAULTS.quietSeconds * 1000;
     const resumed = drain.resumed.filter((it) => !this.whole(it));
+    // its deadline is for coming back once: what moves it afterwards, from other nodes, has deadlines of its own
+    for (const it of drain.resumed) if (!resumed.includes(it)) drain.back.add(it.uid);
     // one whose pods this run moves, too, has the deadlines of those pods: it may be in hand for as long as it has pods here
-    const left = resumed.find((it) => !movers.some(({ workload }) => workload?.uid === it.uid));
+    const left = resumed.find(
+      (it) => !drain.back.has(it.uid) && !movers.some(({ workload }) => workload?.uid === it.uid),
+    );
     if (left !== undefined) checkResumed(run, left, drain, now);
     const moved = resumed.length === 0 && movers.every((mover) => mover.arrived && this.isStillWhole(mover));
     if (moved && !drain.moved) {
@@ -550,6 +557,7 @@ const inHand = (
   vanished: false,
   movers: new Map(),
   canary: undefined,
+  back: new Set(),
   earlier: new Set(earlier),
   resumed,
   last: new Set(),

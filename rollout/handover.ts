@@ -265,8 +265,9 @@ function afterOf(run: Run, nodes: readonly string[]): string {
 /** Already emptied by an earlier run, and still closed: not drained again. */
 function isFinished(run: Run, name: string): boolean {
   const node = run.inventory.get("Node", name);
-  if (node === undefined || !isCordonedByUs(node) || run.state.record.nodes[name]?.phase !== "drained")
-    return false;
+  // uncordoned by somebody else meanwhile: it is taken in hand again, which cordons it
+  if (node?.spec?.unschedulable !== true || !isCordonedByUs(node)) return false;
+  if (run.state.record.nodes[name]?.phase !== "drained") return false;
   return workloadPodsOn(run.inventory, name).length === 0;
 }
 

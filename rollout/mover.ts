@@ -45,6 +45,8 @@ export interface NodeDrain {
   earlier: ReadonlySet<string>;
   /** Workloads whose pods an interrupted run, or the canary, had evicted from it. */
   resumed: Workload[];
+  /** UIDs of those that were seen whole since. */
+  back: Set<string>;
   /** UIDs of its pods that are moved when all others are, each alone (rollout.drain.excludedPods: last). */
   last: Set<string>;
   /** Every pod that had to go has been replaced; its old pods may still be finishing. */
