@@ -16,6 +16,9 @@ export interface WaitOptions {
   lookEverySeconds?: number;
 }
 
+/** Nobody reads why a sleep was cut short; without a reason each wake-up would make an exception, stack and all. */
+const WOKEN = "woken";
+
 /**
  * Waits until `check` returns something other than undefined, looking again after each change of the cluster.
  * @throws what `late` returns at the deadline; the signal's reason when it aborts; whatever `check` throws.
@@ -31,8 +34,8 @@ export async function until<T>(
     let wake: () => void = () => undefined;
     const changed = new AbortController();
     const unsubscribe = wakes.onChange(() => wake());
-    wake = () => changed.abort(); // armed before the check: a change during it is not lost
-    const stop = (): void => changed.abort();
+    wake = () => changed.abort(WOKEN); // armed before the check: a change during it is not lost
+    const stop = (): void => changed.abort(WOKEN);
     signal.addEventListener("abort", stop, { once: true });
     try {
       signal.throwIfAborted();

@@ -37,6 +37,11 @@ export class VirtualClock implements Clock {
     return this.sleepAs("world", milliseconds, signal);
   }
 
+  /** A sleep whose sleeper is named: to find out who it is costs more than most of them do. */
+  doze(milliseconds: number, who: string): Promise<void> {
+    return new Promise((resolve) => void this.after(milliseconds, who, resolve));
+  }
+
   /** A clock whose timers can all be stopped with `kill(owner)`: what a killed process slept for never comes. */
   for(owner: string): Clock {
     return {

@@ -224,3 +224,11 @@ const meddling = (random: Random): Meddling[] =>
     atSeconds: random.between(0, 600) / 10,
     pick: random.next(),
   })).toSorted((a, b) => a.atSeconds - b.atSeconds);
+
+/** Its budget lets nothing go from the start. */
+export const isAtZero = ({ budget, replicas }: WorkloadPlan): boolean =>
+  budget !== undefined &&
+  (budget.maxUnavailable === 0 ||
+    budget.maxUnavailable === "0%" ||
+    budget.minAvailable === "100%" ||
+    budget.minAvailable === replicas);

@@ -3,7 +3,7 @@ import { BLUE, type Ended, GREEN, runHandover, story } from "./handovers.ts";
 import { judge, type Judgement } from "./invariants.ts";
 import { MEDDLER, meddle, type Stage } from "./meddling.ts";
 import { Random } from "./random.ts";
-import type { Act, Meddling, RunPlan, Scenario } from "./random-handover.ts";
+import { type Act, isAtZero, type Meddling, type RunPlan, type Scenario } from "./random-handover.ts";
 import type { Faults } from "./session.ts";
 import { type Client, groupsFor, world, type World } from "./world.ts";
 
@@ -220,14 +220,7 @@ const isCalm = (scenario: Scenario): boolean =>
   scenario.runs.every(({ faults }) => Object.keys(faults).length === 0) &&
   scenario.rollout["maxDurationSeconds"] === undefined &&
   (scenario.rollout["drain"] as Record<string, unknown>)["excludedPods"] !== "hold" &&
-  scenario.workloads.every(({ budget, replicas }) => !isZero(budget, replicas));
-
-const isZero = (budget: Scenario["workloads"][number]["budget"], replicas: number): boolean =>
-  budget !== undefined &&
-  (budget.maxUnavailable === 0 ||
-    budget.maxUnavailable === "0%" ||
-    budget.minAvailable === "100%" ||
-    budget.minAvailable === replicas);
+  !scenario.workloads.some(isAtZero);
 
 /** Does a message name an object of the world, or the call that failed? */
 function namesSomething(on: World, message: string): boolean {

@@ -126,7 +126,7 @@ export class Session {
       throw this.crash;
     }
     const { low, high } = this.options.latency ?? { low: 1, high: 8 };
-    await this.world.sleep(this.random.between(low, high));
+    await this.world.doze(this.random.between(low, high), "a call on its way");
     if (this.dead) throw this.crash as unknown as SimulatedCrash; // killed while the call travelled
   }
 

@@ -257,14 +257,17 @@ function graceOf(pod: Kinds["Pod"]): number {
 }
 
 /** RFC 7386: null takes away, objects merge, everything else (arrays too) replaces. */
-export function mergePatch(target: unknown, patch: unknown): unknown {
-  if (!isMap(patch)) return structuredClone(patch);
+export const mergePatch = (target: unknown, patch: unknown): unknown =>
+  structuredClone(merged(target, patch));
+
+function merged(target: unknown, patch: unknown): unknown {
+  if (!isMap(patch)) return patch;
   const result: Record<string, unknown> = isMap(target) ? { ...target } : {};
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) delete result[key];
-    else if (value !== undefined) result[key] = mergePatch(result[key], value);
+    else if (value !== undefined) result[key] = merged(result[key], value);
   }
-  return structuredClone(result);
+  return result;
 }
 
 const isMap = (value: unknown): value is Record<string, unknown> =>
