@@ -3,14 +3,14 @@ import type { Inventory } from "./inventory.ts";
 import { podName } from "./pods.ts";
 
 /** The persistent volumes behind a pod's claims. */
-export function volumesOf(inventory: Inventory, pod: Pod): string[] {
+function volumesOf(inventory: Inventory, pod: Pod): { name: string; claim: string }[] {
   return (pod.spec?.volumes ?? []).flatMap((volume) => {
     const claim =
       volume.persistentVolumeClaim?.claimName ??
       (volume.ephemeral ? `${pod.metadata.name}-${volume.name}` : undefined);
     if (claim === undefined) return [];
     const name = inventory.get("PersistentVolumeClaim", claim, pod.metadata.namespace)?.spec?.volumeName;
-    return name ? [name] : [];
+    return name ? [{ name, claim: `${pod.metadata.namespace ?? "default"}/${claim}` }] : [];
   });
 }
 
@@ -31,15 +31,29 @@ const attachmentsOf = (inventory: Inventory, volume: string): VolumeAttachment[]
  */
 export function notHandedOver(inventory: Inventory, pod: Pod, oldNode: string): string | undefined {
   const node = pod.spec?.nodeName;
-  for (const volume of volumesOf(inventory, pod)) {
-    if (!attaches(inventory, volume)) continue;
-    const attachments = attachmentsOf(inventory, volume);
+  for (const { name, claim } of volumesOf(inventory, pod)) {
+    if (!attaches(inventory, name)) continue;
+    const attachments = attachmentsOf(inventory, name);
     const old = attachments.find(({ spec }) => spec.nodeName === oldNode && spec.nodeName !== node);
-    if (old)
-      return `volume ${volume} of pod ${podName(pod)} is still attached to node ${oldNode} (VolumeAttachment ${old.metadata.name})`;
-    if (!attachments.some(({ spec, status }) => spec.nodeName === node && status?.attached === true)) {
-      return `volume ${volume} of pod ${podName(pod)} is not attached to node ${node ?? "(none yet)"} yet`;
-    }
+    const what = `volume ${name} of pod ${podName(pod)}`;
+    if (old) return `${what} is still attached to node ${oldNode} (claim ${claim}; ${stateOf(old)})`;
+    const own = attachments.find(({ spec }) => spec.nodeName === node);
+    if (own?.status?.attached === true) continue;
+    const state = own === undefined ? "no VolumeAttachment for it yet" : stateOf(own);
+    return `${what} is not attached to node ${node ?? "(none yet)"} yet (claim ${claim}; ${state})`;
   }
   return undefined;
+}
+
+/** `VolumeAttachment csi-5f2c, made 2026-11-20T10:04:05Z, detaching since 2026-11-23T13:27:19Z, held by finalizer …: <the driver's words>` */
+function stateOf({ metadata, status }: VolumeAttachment): string {
+  const { name, creationTimestamp, deletionTimestamp, finalizers = [] } = metadata;
+  const facts = [`VolumeAttachment ${name}`];
+  if (creationTimestamp !== undefined) facts.push(`made ${creationTimestamp}`);
+  if (deletionTimestamp !== undefined) {
+    facts.push(`detaching since ${deletionTimestamp}`);
+    if (finalizers.length > 0) facts.push(`held by finalizer ${finalizers.join(", ")}`);
+  }
+  const error = status?.detachError?.message ?? status?.attachError?.message;
+  return `${facts.join(", ")}${error ? `: ${error}` : ""}`;
 }

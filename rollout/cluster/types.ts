@@ -367,7 +367,12 @@ export interface NodeSelectorRequirement {
 
 export interface VolumeAttachment extends KubeObject {
   spec: { attacher: string; nodeName: string; source: { persistentVolumeName?: string } };
-  status?: { attached?: boolean };
+  status?: {
+    attached?: boolean;
+    /** What the CSI driver last answered, where it failed. */
+    attachError?: { message?: string };
+    detachError?: { message?: string };
+  };
 }
 
 export interface CSIDriver extends KubeObject {
