@@ -1,4 +1,4 @@
-import type { Pod } from "../../rollout/cluster/types.ts";
+import type { Lease, Pod } from "../../rollout/cluster/types.ts";
 import { Homes } from "./homes.ts";
 import { Replay } from "./replay.ts";
 import type { Change } from "./store.ts";
@@ -45,6 +45,12 @@ interface Open {
   volumes: string[];
 }
 
+/** What an eviction takes to arrive. */
+const TRAVEL_MS = 250;
+
+/** The longest time between two renewals, and what a call takes. */
+const MISSED_AFTER_MS = 5500;
+
 /** By then the disruption controller has counted what has gone. */
 const COUNTED_AFTER_MS = 1000;
 
@@ -62,6 +68,8 @@ export function judge(world: World, options: JudgeOptions = {}): Judgement {
   const moves: Move[] = [];
   const open = new Map<string, Open[]>();
   const homes = new Homes(new Set(clients.keys()), options.landing);
+  /** When each holder of the Lease was last seen to hold it. */
+  const heldAt = new Map<string, number>();
   /** What the Eviction API let go. */
   const granted = new Set(
     world.happenings.flatMap((it) =>
@@ -85,9 +93,13 @@ export function judge(world: World, options: JudgeOptions = {}): Judgement {
     if (again && !options.mayMoveTwice && !homes.isExcused(pod))
       broken(at, `${by} moved ${name} twice: it was the replacement of a pod moved before`);
     if (options.stack !== undefined) {
-      const holder = replay.get("Lease", "patchguard", "kube-system")?.spec?.holderIdentity ?? "nobody";
-      if (holder !== `${options.stack}/${by}`)
-        broken(at, `${by} evicted ${name}, and ${holder} held the Lease`);
+      const why = withoutLease(
+        replay.get("Lease", "patchguard", "kube-system"),
+        `${options.stack}/${by}`,
+        at,
+        heldAt,
+      );
+      if (why !== undefined) broken(at, `${by} evicted ${name}, and ${why}`);
     }
     const died = clients.get(by)?.diedAt;
     if (died !== undefined && at > died) broken(at, `${by} evicted ${name} after its crash`);
@@ -138,6 +150,7 @@ export function judge(world: World, options: JudgeOptions = {}): Judgement {
         letGo(replay, open, old);
       }
     }
+    if (kind === "Lease") heldAt.set((change.old as Lease | undefined)?.spec?.holderIdentity ?? "", at);
     homes.see(change);
     replay.apply(change);
   }
@@ -151,6 +164,22 @@ export function judge(world: World, options: JudgeOptions = {}): Judgement {
     }
   }
   return { violations, moves };
+}
+
+/** What an eviction lacked that was asked for in the Lease's name; undefined: nothing. A Lease that is taken is missed at the next renewal. */
+function withoutLease(
+  lease: Lease | undefined,
+  me: string,
+  at: number,
+  heldAt: ReadonlyMap<string, number>,
+): string | undefined {
+  const { holderIdentity: holder = "nobody", renewTime = "", leaseDurationSeconds = 0 } = lease?.spec ?? {};
+  if (holder !== me)
+    return at - (heldAt.get(me) ?? -Infinity) <= MISSED_AFTER_MS ? undefined : `${holder} held the Lease`;
+  const age = at - Date.parse(renewTime);
+  return age <= leaseDurationSeconds * 1000 + TRAVEL_MS
+    ? undefined
+    : `the Lease had not been renewed for ${age / 1000} s`;
 }
 
 /** It sets something on a node: reopening what an earlier run has closed is no such thing. */

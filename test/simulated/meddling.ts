@@ -10,6 +10,9 @@ import type { Client, World } from "./world.ts";
 /** Who does what PatchGuard has not done. */
 export const MEDDLER = "somebody";
 
+/** Another stack's run, as a holder of the Lease. */
+export const RIVAL = "other/stack/run";
+
 /** What an act can lay its hands on. */
 export interface Stage {
   on: World;
@@ -22,6 +25,8 @@ export interface Stage {
 }
 
 const OUTAGE_MS = 45_000;
+/** What another stack's Lease lasts, which nobody renews. */
+const RIVAL_SECONDS = 20;
 const STALL_MS = 90_000;
 
 /** Somebody else's act. @param pick from 0 to 1: which of the objects that are there. @returns false when there was none for it */
@@ -152,6 +157,14 @@ export function meddle(stage: Stage, act: Act, pick: number): boolean {
       const caches = stage.client()?.cluster.caches ?? [];
       for (const cache of caches) cache.stall(STALL_MS * pick);
       return caches.length > 0;
+    }
+    case "take-lease": {
+      const lease = store.get("Lease", "patchguard", "kube-system");
+      if (lease === undefined) return false;
+      const renewTime = new Date(on.clock.now()).toISOString().replace("Z", "000Z");
+      const given = { holderIdentity: RIVAL, renewTime, leaseDurationSeconds: RIVAL_SECONDS };
+      store.patch("Lease", "patchguard", "kube-system", { spec: given }, MEDDLER);
+      return true;
     }
     case "interrupt":
       stage.stop.abort(new Interrupted("the operator stopped the run"));

@@ -74,6 +74,7 @@ export const ACTS = [
   "finalizer",
   "outage",
   "stall",
+  "take-lease",
   "interrupt",
 ] as const;
 export type Act = (typeof ACTS)[number];

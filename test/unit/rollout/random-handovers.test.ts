@@ -26,6 +26,7 @@ const AT_LEAST: Record<string, number> = {
   "ends in Breach": 8,
   "ends in Abandoned": 4,
   "ends in Paused": 3,
+  "ends in Refused": 3,
   "success at once": 300,
   "crash, then success": 60,
   "crash, then crash": 10,
