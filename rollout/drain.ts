@@ -501,6 +501,9 @@ export class Drainer {
     // the watch needs a moment to show our own write
     const settled = run.clock.now() - (drain.recordonedAt ?? drain.cordonedAt) > 1000;
     if (node === undefined || !settled || node.spec?.unschedulable === true) return;
+    // a watch that has fallen behind does not show our cordon yet: nobody is accused before the API server was asked
+    const current = await run.cluster.get("Node", drain.node);
+    if (current === undefined || current.spec?.unschedulable === true) return;
     const object = { kind: "Node", name: drain.node, uid: node.metadata.uid };
     if (drain.recordonedAt !== undefined) {
       throw new Hold(
