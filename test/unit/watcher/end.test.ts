@@ -121,6 +121,7 @@ describe("watcher: its summary", () => {
       "broken promises:    0",
       "evictions:          1 by patchguard (refused by a budget: 1 by patchguard)",
       "other disruptions:  1 by kubectl",
+      "                    2026-01-01T00:00:07.100Z shop/web-2 on blue-1: delete by kubectl",
       "places moved:       1, each at most 1 time in one direction",
       "budget shop/web: at most 1 unavailable at once, never below what it wants",
     ]);
