@@ -85,7 +85,7 @@ export class Evictor {
     const { text, retrySeconds } = judgeRefusal(this.run.inventory, mover.pod, result);
     const waitMilliseconds = retrySeconds * 1000 * (1 + Math.random() / 10); // jitter: many pods, one budget
     mover.refusal = text;
-    mover.byUs ||= result.outcome === "refused" && result.status === 0;
+    mover.byUs ||= isUnanswered(result);
     mover.refusedByBudget = result.outcome === "budget";
     mover.nextAt = now + waitMilliseconds;
     if (result.outcome === "throttled" && !ofWebhook(result.message)) this.restUntil = mover.nextAt;
@@ -104,6 +104,10 @@ export class Evictor {
     this.run.log.warning("evict-refused", `${placeOf(mover.pod)} has to wait: ${text}`, fields);
   }
 }
+
+/** No answer, or one of a server in trouble: the pod may be evicted all the same, though the watch does not show it yet. */
+const isUnanswered = (result: Refusal): boolean =>
+  result.outcome === "refused" && (result.status === 0 || result.status >= 500);
 
 /** A webhook may refuse with any code, 429 among them: that is about its own pods, not about the server's load. */
 const ofWebhook = (message: string): boolean => message.includes("admission webhook");

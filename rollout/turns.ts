@@ -22,6 +22,8 @@ export class Turns {
   private readonly whole: (workload: Workload) => boolean;
   /** UIDs of workloads with a pod that was evicted and has no successor yet. */
   private readonly inFlight = new Set<string>();
+  /** By workload: UID of a pod of which nobody knows whether it was evicted. */
+  private readonly doubtful = new Map<string, string>();
   private readonly askedOfWorkload = new Set<string>();
   private readonly askedOfBudget = new Map<string, number>();
   private readonly noRoom: boolean;
@@ -29,8 +31,11 @@ export class Turns {
   constructor(run: Run, movers: Iterable<Mover>, whole: (workload: Workload) => boolean) {
     this.run = run;
     this.whole = whole;
-    for (const { workload, evictedAt, arrived } of movers)
-      if (workload !== undefined && evictedAt !== undefined && !arrived) this.inFlight.add(workload.uid);
+    for (const { workload, evictedAt, arrived, byUs, pod } of movers) {
+      if (workload === undefined || arrived) continue;
+      if (evictedAt !== undefined) this.inFlight.add(workload.uid);
+      else if (byUs) this.doubtful.set(workload.uid, pod.metadata.uid); // the answer was lost
+    }
     this.noRoom = [...this.inFlight].some((uid) => run.inventory.podsOf(uid).some(hasNoRoom));
   }
 
@@ -67,7 +72,9 @@ export class Turns {
     if (now < mover.nextAt && !soon) return false;
     if (workload !== undefined && (workload.kind === "StatefulSet" || budgets.length === 0)) {
       // one at a time: for StatefulSets always (promise 6), for others where no budget says how many
-      if (this.askedOfWorkload.has(workload.uid) || this.inFlight.has(workload.uid)) {
+      const { uid } = mover.pod.metadata;
+      const inDoubt = (this.doubtful.get(workload.uid) ?? uid) !== uid; // it is asked for again, the others wait
+      if (inDoubt || this.askedOfWorkload.has(workload.uid) || this.inFlight.has(workload.uid)) {
         mover.waitingSince = now; // its turn has not come: the one before it has its own deadline
         return false;
       }
