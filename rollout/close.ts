@@ -95,7 +95,10 @@ export async function closeBlue(run: Run): Promise<Set<string>> {
     mayAct(run);
     await freeze(run.cloud, group, "blue", run);
   }
-  const blue = blueNodes(run); // listed when nothing is launched any more: freezing takes minutes
+  // listed when nothing is launched any more: freezing takes minutes, and what joined meanwhile the watch may not show yet
+  const blue = (await run.cluster.list("Node"))
+    .filter((node) => isBlue(run.target, node))
+    .toSorted(byNodeName);
   for (const node of blue) await mark(run, node, "blue", ["taint", "keep"], "NoSchedule");
   await markLater(run);
   run.log.info(

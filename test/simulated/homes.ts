@@ -24,7 +24,7 @@ interface Replacement {
 export class Homes {
   private readonly clients: ReadonlySet<string>;
   private readonly landing: ReadonlyMap<string, number> | undefined;
-  /** Evictions without a replacement yet, oldest first, by controller. */
+  /** Evictions without a replacement yet, oldest first, by place. */
   private readonly owed = new Map<string, number[]>();
   /** The same for pods that others took away: their replacements are not ours. */
   private readonly owedByOthers = new Map<string, number>();
@@ -46,8 +46,8 @@ export class Homes {
   }
 
   evicted(pod: Pod, at: number): void {
-    const owner = ownerOf(pod)?.uid;
-    if (owner !== undefined) this.owed.set(owner, [...(this.owed.get(owner) ?? []), at]);
+    const place = placeOf(pod);
+    this.owed.set(place, [...(this.owed.get(place) ?? []), at]);
   }
 
   isReplacement = (pod: Pod): boolean => this.replacements.has(pod.metadata.uid);
@@ -59,22 +59,22 @@ export class Homes {
     if (kind !== "Pod") return;
     const pod = object as Pod;
     const before = old as Pod | undefined;
-    const owner = ownerOf(pod)?.uid ?? "";
-    if (type === "ADDED") this.seeNew(owner, pod);
+    const place = placeOf(pod);
+    if (type === "ADDED") this.seeNew(place, pod);
     else if (type === "MODIFIED" && before?.spec?.nodeName === undefined && pod.spec?.nodeName !== undefined)
       this.seeBound(at, pod);
     const going =
       type === "DELETED" ? before : pod.metadata.deletionTimestamp === undefined ? undefined : pod;
     if (going !== undefined && before?.metadata.deletionTimestamp === undefined && !this.clients.has(by))
-      this.owedByOthers.set(owner, (this.owedByOthers.get(owner) ?? 0) + 1);
+      this.owedByOthers.set(place, (this.owedByOthers.get(place) ?? 0) + 1);
   }
 
-  private seeNew(owner: string, pod: Pod): void {
-    const others = this.owedByOthers.get(owner) ?? 0;
-    const [since, ...rest] = this.owed.get(owner) ?? [];
-    if (others > 0) return void this.owedByOthers.set(owner, others - 1);
+  private seeNew(place: string, pod: Pod): void {
+    const others = this.owedByOthers.get(place) ?? 0;
+    const [since, ...rest] = this.owed.get(place) ?? [];
+    if (others > 0) return void this.owedByOthers.set(place, others - 1);
     if (since === undefined) return;
-    this.owed.set(owner, rest);
+    this.owed.set(place, rest);
     this.replacements.set(pod.metadata.uid, { since, excuse: undefined });
   }
 
@@ -105,3 +105,9 @@ export class Homes {
 
 const effectOf = (node: Node | undefined): string | undefined =>
   node?.spec?.taints?.find(({ key }) => key === TAINT)?.effect;
+
+/** What a replacement takes: a StatefulSet's pod its own ordinal, any other one place of its controller's. */
+function placeOf(pod: Pod): string {
+  const owner = ownerOf(pod);
+  return owner?.kind === "StatefulSet" ? `${owner.uid}/${pod.metadata.name}` : (owner?.uid ?? "");
+}

@@ -147,10 +147,11 @@ export function meddle(stage: Stage, act: Act, pick: number): boolean {
         store.update("Pod", pod, (draft) => (draft.metadata.finalizers = ["example.com/hold"]), MEDDLER);
       });
     case "outage": {
-      const before = stage.faults.lost ?? 0;
+      const { faults } = stage; // of this run: the next one has its own
+      const before = faults.lost ?? 0;
       if (before === 1) return false;
-      stage.faults.lost = 1;
-      on.clock.after(OUTAGE_MS * (0.1 + pick), "the network comes back", () => (stage.faults.lost = before));
+      faults.lost = 1;
+      on.clock.after(OUTAGE_MS * (0.1 + pick), "the network comes back", () => (faults.lost = before));
       return true;
     }
     case "stall": {

@@ -1,3 +1,4 @@
+import type { Node } from "../../rollout/cluster/types.ts";
 import { leftovers } from "./aftermath.ts";
 import { BLUE, type Ended, GREEN, runHandover, story } from "./handovers.ts";
 import { judge, type Judgement } from "./invariants.ts";
@@ -50,7 +51,11 @@ class Play {
   private windows = 0;
   private readonly runs: Ended[] = [];
   private readonly ends: string[] = [];
+  /** Runs that were interrupted, also those that were killed while they put things back. */
+  private readonly stopped = new Set<string>();
   private readonly acts: Act[] = [];
+  /** All acts, also those that came when a run had ended. */
+  private readonly done = new Set<Act>();
   private readonly problems: string[] = [];
   private readonly cancels: (() => void)[] = [];
 
@@ -85,7 +90,10 @@ class Play {
       pinnedImage: GREEN.image,
       stack: "shop/prod",
       landing: new Map(
-        this.runs.map((run, i) => [run.client.session.name, this.ends[i] === "Interrupted" ? 1 : SLACK]),
+        this.runs.map(({ client: { session } }) => [
+          session.name,
+          this.stopped.has(session.name) ? 1 : SLACK,
+        ]),
       ),
       passedAt: new Map(this.runs.map((run) => [run.client.session.name, passedAt(run)])),
     });
@@ -100,7 +108,9 @@ class Play {
     const { on, stage, acts } = this;
     this.cancels.push(
       on.clock.after(inSeconds * 1000, `${MEDDLER}: ${act}`, () => {
-        if (meddle(stage, act, pick) && this.client !== undefined) acts.push(act);
+        if (!meddle(stage, act, pick)) return;
+        this.done.add(act);
+        if (this.client !== undefined) acts.push(act);
       }),
     );
   }
@@ -130,6 +140,7 @@ class Play {
       faults,
     });
     this.client = undefined;
+    if (stage.stop.signal.aborted) this.stopped.add(name);
     const end = endOf(run);
     this.runs.push(run);
     this.ends.push(end);
@@ -146,6 +157,7 @@ class Play {
     if (end === "?") return [run.error?.stack ?? message];
     if (run.error !== undefined && !["crash", "Interrupted"].includes(end) && !namesSomething(on, message))
       wrong.push(`the message names no object: ${message}`);
+    wrong.push(...untrue(on, run));
     if (["failed", "Refused"].includes(end) && this.touched(name)) wrong.push("it changed nodes or groups");
     if (GOES_ON.includes(end) || end === "Refused") return wrong; // the next run finds it as it is
     await this.calm();
@@ -164,7 +176,7 @@ class Play {
       wrong.push(
         ...openNodes(on, end === "Breach" ? GREEN : BLUE, acts).map((node) => `node ${node} is open`),
       );
-    const troubled = isTroubled(scenario) || acts.some((act) => TROUBLE.includes(act));
+    const troubled = isTroubled(scenario) || TROUBLE.some((act) => this.done.has(act));
     for (const text of found) {
       if (text.startsWith("the Lease") && (told.includes("not given back") || text.endsWith(RIVAL))) continue;
       if (/^(ReplicaSet|StatefulSet|DaemonSet) /.test(text) && troubled) continue;
@@ -246,6 +258,24 @@ function namesSomething(on: World, message: string): boolean {
   if (/\b(get|list|watch|patch|create|evict|groups?|images|target|pool) \S+/.test(message)) return true;
   if ([...on.cloud.groups.keys()].some((group) => message.includes(group))) return true;
   return on.happenings.some((it) => it.what === "change" && message.includes(it.change.object.metadata.name));
+}
+
+/** Somebody else is said to have uncordoned a node, and nobody has. */
+function untrue({ happenings, sessions }: World, { log, error }: Ended): string[] {
+  const ours = new Set(sessions.map(({ name }) => name));
+  const uncordoned = new Set(
+    happenings.flatMap((it) => {
+      if (it.what !== "change" || it.change.kind !== "Node" || ours.has(it.change.by)) return [];
+      const [now, before] = [it.change.object as Node, it.change.old as Node | undefined];
+      return before?.spec?.unschedulable && !now.spec?.unschedulable ? [now.metadata.name] : [];
+    }),
+  );
+  return [...log.map(({ message }) => message), error?.message ?? ""]
+    .filter((text) => {
+      const node = /^Node (\S+) was uncordoned by somebody else/.exec(text)?.[1];
+      return node !== undefined && !uncordoned.has(node);
+    })
+    .map((text) => `not true: ${text}`);
 }
 
 async function build(on: World, scenario: Scenario, cordons: Set<string>): Promise<void> {

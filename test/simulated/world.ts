@@ -316,7 +316,8 @@ export class World {
   /** What is not as it should be: groups without their nodes, workloads that are not whole. */
   unsettled(): string[] {
     const missing: string[] = [];
-    for (const { name, instances, size, template } of this.cloud.groups.values()) {
+    for (const { name, instances, size, suspended, template } of this.cloud.groups.values()) {
+      if (suspended.includes("Launch")) continue; // it is told to launch nothing
       if (template.imageId !== undefined && this.cloud.neverJoin.has(template.imageId)) continue;
       if (instances.filter(({ lifecycle }) => lifecycle === "InService").length < size.desired)
         missing.push(`group ${name} lacks nodes`);

@@ -3,6 +3,7 @@ import { isFrozen } from "../../../rollout/freeze.ts";
 import { leftovers } from "../../simulated/aftermath.ts";
 import { BLUE, GREEN, runHandover, smallWorld, story } from "../../simulated/handovers.ts";
 import { judge } from "../../simulated/invariants.ts";
+import type { Client, World } from "../../simulated/world.ts";
 
 const GROUP = "workers-c-aaaaaaaa";
 const BLUE_IS_EMPTY = { closed: [BLUE.generation], empty: [BLUE.generation] };
@@ -33,6 +34,35 @@ describe("a blue node that was still booting when blue was closed", () => {
       assert.deepEqual(leftovers(on, BLUE_IS_EMPTY), []);
     });
   }
+});
+
+/** Blue nodes that take new pods. */
+const openNodes = (on: World): string[] =>
+  on
+    .nodes(BLUE.generation)
+    .filter(({ spec }) => !(spec?.taints ?? []).some(({ key }) => key === "patchguard.dev/handover"))
+    .map(({ metadata }) => metadata.name);
+
+describe("a blue node that joins while blue is frozen, and that a silent watch does not show", () => {
+  it("is closed with the others, before any pod moves", async () => {
+    const on = await smallWorld(9);
+    let client: Client | undefined;
+    let open: string[] | undefined;
+    const run = await runHandover(on, "only", {
+      onClient: (it) => (client = it),
+      onLine: ({ event }) => {
+        if (event === "evict") open ??= openNodes(on);
+        if (event !== "protect") return;
+        on.cloud.resize(on.cloud.must(GROUP), { desired: 2 });
+        for (const cache of client?.cluster.caches ?? []) cache.stall(7000); // until the first pods are on their way
+      },
+    });
+    assert.ok(run.outcome, story(on, run));
+    assert.deepEqual(open, [], story(on, run));
+    assert.deepEqual(judge(on, { pinnedImage: GREEN.image }).violations, []);
+    assert.equal(run.outcome.nodes, 4);
+    assert.deepEqual(leftovers(on, BLUE_IS_EMPTY), []);
+  });
 });
 
 describe("a blue group that EKS is at work on when blue is closed", () => {
