@@ -3,6 +3,7 @@ import type { RolloutConfig } from "./config/index.ts";
 import { Hold } from "./errors.ts";
 import { type Mover, type NodeDrain, placeOf } from "./mover.ts";
 import { podName } from "./pods.ts";
+import { operatorRun } from "./preflight/budget-state.ts";
 import type { Run } from "./run.ts";
 import { matches, parseSelector } from "./selectors.ts";
 import { whyNotWhole, type Workload } from "./whole.ts";
@@ -81,9 +82,10 @@ const nameOf = ({ kind, namespace, name }: Workload): string => `${kind} ${names
 function neverEvicted(run: Run, { pod, refusal, workload }: Mover): Hold {
   const { budgetTimeoutSeconds } = run.config.drain;
   const notWhole = workload && `${nameOf(workload)} is not whole: ${whyNotWhole(run.inventory, workload)}`;
+  const [byHand] = run.inventory.budgetsOf(pod).flatMap((budget) => operatorRun(budget)?.byHand ?? []);
   return new Hold(
     `${placeOf(pod)} could not be evicted within ${budgetTimeoutSeconds} s (rollout.drain.budgetTimeoutSeconds): ` +
-      `${refusal ?? notWhole ?? "it was never asked"}. To go on: clear that, then run \`pulumi up\` again.`,
+      `${refusal ?? notWhole ?? "it was never asked"}. To go on: ${byHand ?? "clear that"}, then run \`pulumi up\` again.`,
   );
 }
 

@@ -1,4 +1,4 @@
-import type { Node } from "./cluster/types.ts";
+import type { Node, Pod } from "./cluster/types.ts";
 import type { RolloutConfig } from "./config/index.ts";
 import { controllerOf, type Picture } from "./picture.ts";
 import { workloadPodsOn } from "./pods.ts";
@@ -8,7 +8,7 @@ import { zoneOf } from "./target.ts";
 /** A node's place in the order, and why it stands there. */
 export interface Place {
   node: Node;
-  /** 0 stateless pods only, 1 StatefulSet pods, 2 an operator-run primary, 3 monitoring. */
+  /** 0 stateless pods only, 1 StatefulSet pods and others with a volume, 2 an operator-run primary, 3 monitoring. */
   tier: 0 | 1 | 2 | 3;
   /** Holds an operator-run primary: never drained together with another node. */
   alone: boolean;
@@ -49,7 +49,14 @@ function place({ inventory, config }: OrderBy, node: Node): Place {
   if (watches) return { node, tier: 3, alone, why: `holds monitoring pod ${watches.metadata.name}` };
   if (primary)
     return { node, tier: 2, alone, why: `holds the operator-run primary ${primary.metadata.name}` };
-  const stateful = pods.find((pod) => controllerOf(pod)?.kind === "StatefulSet");
-  if (stateful) return { node, tier: 1, alone, why: `holds StatefulSet pod ${stateful.metadata.name}` };
+  const stateful = pods.find((pod) => controllerOf(pod)?.kind === "StatefulSet" || hasVolume(pod));
+  if (stateful) {
+    const what = controllerOf(stateful)?.kind === "StatefulSet" ? "StatefulSet pod" : "pod with a volume";
+    return { node, tier: 1, alone, why: `holds ${what} ${stateful.metadata.name}` };
+  }
   return { node, tier: 0, alone, why: pods.length === 0 ? "holds no pod to move" : "stateless pods only" };
 }
+
+/** An operator's replicas are stateful, too, whatever owns them. */
+const hasVolume = ({ spec }: Pod): boolean =>
+  (spec?.volumes ?? []).some(({ persistentVolumeClaim }) => persistentVolumeClaim !== undefined);

@@ -21,14 +21,22 @@ export function workloadOf(pod: Pod): Workload | undefined {
   return { kind: known, namespace: pod.metadata.namespace ?? "default", name, uid };
 }
 
-/** The ReplicaSets and StatefulSets with these UIDs: what a run state has recorded, as it stands now. */
+/**
+ * The workloads with these UIDs: what a run state has recorded, as it stands now. Of ReplicaSets and StatefulSets the objects
+ * themselves are known; what an operator owns is known by its pods.
+ */
 export function workloadsOf(inventory: Inventory, uids: ReadonlySet<string>): Workload[] {
-  return (["ReplicaSet", "StatefulSet"] as const).flatMap((kind) =>
+  const known = (["ReplicaSet", "StatefulSet"] as const).flatMap((kind) =>
     inventory
       .all(kind)
       .filter(({ metadata }) => uids.has(metadata.uid))
       .map(({ metadata: { name, namespace = "default", uid } }) => ({ kind, name, namespace, uid })),
   );
+  const others = [...uids]
+    .filter((uid) => !known.some((it) => it.uid === uid))
+    .flatMap((uid) => inventory.podsOf(uid).slice(0, 1))
+    .flatMap((pod) => workloadOf(pod) ?? []);
+  return [...known, ...others];
 }
 
 function ownerObject(

@@ -30,6 +30,8 @@ export const syncFailure = ({ status }: PodDisruptionBudget): Condition | undefi
 export interface ZeroByDesign {
   /** What the operator does, for the message. */
   why: string;
+  /** What to do when it does not: as an imperative, for the message. */
+  byHand?: string;
   /** The pod is the primary of a cluster: its node is drained last. */
   primary: boolean;
   /** The operator needs another Ready instance of the same cluster to do so: pods with this label and the same value. */
@@ -54,6 +56,7 @@ export function operatorRun(budget: PodDisruptionBudget): ZeroByDesign | undefin
         why: "CloudNativePG switches the primary over by itself",
         primary: true,
         needsReplica: cluster,
+        byHand: `see in the operator's log why it does not (it waits until all instances are Ready, the replicas off the primary's node, and one of them on a schedulable node; one that is installed for a single namespace may not read nodes), or promote a replica: \`kubectl cnpg promote ${clusterOf(budget, cluster)} <instance>\``,
       };
     }
   }
@@ -93,6 +96,9 @@ export function operatorRun(budget: PodDisruptionBudget): ZeroByDesign | undefin
   }
   return undefined;
 }
+
+const clusterOf = ({ metadata, spec }: PodDisruptionBudget, label: string): string =>
+  spec?.selector?.matchLabels?.[label] ?? metadata.labels?.[label] ?? "";
 
 /** Why a budget is zero on purpose and its pod is to be moved last: its operator's way with a primary, or declared in the config. */
 export function zeroByDesign(

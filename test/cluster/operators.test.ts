@@ -107,7 +107,10 @@ describe("primaries that an operator runs", function () {
         );
         assert.match(error.message, /PodDisruptionBudget trap-stubborn\/pg-primary allows no disruption now/);
         assert.match(error.message, /CloudNativePG switches the primary over by itself/);
-        assert.match(error.message, /To go on: .*run `pulumi up` again/);
+        assert.match(
+          error.message,
+          /To go on: .*`kubectl cnpg promote pg <instance>`, then run `pulumi up` again/,
+        );
         return true;
       });
       await watcher.expectReopened();
@@ -163,5 +166,29 @@ describe("primaries that an operator runs", function () {
     assert.deepEqual([one.promotions.length, two.promotions.length], [2, 1]);
     assert.ok(onGreen(one) && onGreen(two));
     assert.deepEqual(summary.evictions, { patchguard: 4 });
+  });
+
+  it("a health window over an operator's pods that was cut off is begun again by the next run", async () => {
+    const trap = await set("resumed", 0);
+    await zonal(trap.addBlue, ["us-east-1a", "us-east-1a"]);
+    const pg = await postgres(trap, { instances: 2, apart: true });
+    const first = pg.instances().find((pod) => roleOf(pod) === "replica")?.spec?.nodeName;
+    await zonal(trap.addGreen, ["us-east-1a", "us-east-1a"]);
+    await sandbox().watched(async (watcher) => {
+      watcher.exemptBudget(`${trap.at.namespace}/pg-primary`);
+      const cut = trap.start({ health: { windowSeconds: 60 } });
+      await cut.saw("health");
+      await cut.end();
+      watcher.held();
+      const run = trap.start({ health: { windowSeconds: 2 } });
+      await run.done;
+      const begun = run.lines.filter(
+        ({ event, message }) => event === "health" && !message.endsWith("passed"),
+      );
+      const windows = begun.map(({ nodes, workloads }) => ({ nodes, workloads }));
+      assert.deepEqual(windows[0], { nodes: [first], workloads: [`${trap.at.namespace}/pg`] });
+      assert.equal(windows.length, 2);
+      return trap.finished();
+    });
   });
 });

@@ -1,11 +1,11 @@
 /**
  * A small operator that behaves like CloudNativePG where a drain meets it, as read in its sources: internal/controller/replicas.go
- * (isNodeUnschedulableOrBeingDrained, triggerSwitchoverToSchedulableNodes) and pkg/specs/poddisruptionbudget.go.
+ * (isNodeUnschedulableOrBeingDrained, setPrimaryOnSchedulableNode) and pkg/specs/poddisruptionbudget.go.
  *
  * - It makes the pods itself, each with a claim of the same name, and makes one again that is gone: no StatefulSet is above them.
  * - Two budgets: the primary's allows nothing, the replicas' one at a time.
  * - When the primary's node is unschedulable or carries one of its drain taints, and all instances are Ready, and all replicas are on
- *   other, schedulable nodes, it promotes one of them. Only then the old primary is a replica like others, and can be evicted.
+ *   other nodes than the primary's, it promotes one that is on a schedulable node. Only then the old primary is a replica like others, and can be evicted.
  *
  * It has no PostgreSQL: a promotion is a time that passes, and a primary that is lost is not failed over from.
  */
@@ -330,18 +330,26 @@ export class Postgres {
     if (!switchesOver || primary?.spec?.nodeName === undefined) return false;
     if (!this.isLeaving(primary.spec.nodeName)) return false;
     const ready = pods.filter((pod) => isReady(pod) && !isTerminating(pod));
-    return ready.length === instances && this.candidates(pods).length >= instances - 1;
+    return (
+      ready.length === instances &&
+      this.elsewhere(pods).length >= instances - 1 &&
+      this.candidates(pods).length > 0
+    );
   }
 
-  /** Replicas on other nodes than the primary's, which take pods. */
-  private candidates(pods: readonly Pod[]): Pod[] {
+  /** Replicas on other nodes than the primary's, whether those take pods or not. */
+  private elsewhere(pods: readonly Pod[]): Pod[] {
     const node = pods.find(({ metadata }) => metadata.name === this.primary)?.spec?.nodeName;
     return pods.filter(
       ({ metadata, spec }) =>
-        metadata.name !== this.primary &&
-        spec?.nodeName !== undefined &&
-        spec.nodeName !== node &&
-        !this.isLeaving(spec.nodeName),
+        metadata.name !== this.primary && spec?.nodeName !== undefined && spec.nodeName !== node,
+    );
+  }
+
+  /** Those of them that it would promote: Ready, on a node that takes pods. */
+  private candidates(pods: readonly Pod[]): Pod[] {
+    return this.elsewhere(pods).filter(
+      (pod) => isReady(pod) && pod.spec?.nodeName !== undefined && !this.isLeaving(pod.spec.nodeName),
     );
   }
 
