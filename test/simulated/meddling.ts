@@ -25,6 +25,8 @@ export interface Stage {
 }
 
 const OUTAGE_MS = 45_000;
+/** How long calls for the Lease go without an answer. */
+const HANG_MS = 60_000;
 /** What another stack's Lease lasts, which nobody renews. */
 const RIVAL_SECONDS = 20;
 const STALL_MS = 90_000;
@@ -158,6 +160,26 @@ export function meddle(stage: Stage, act: Act, pick: number): boolean {
       const caches = stage.client()?.cluster.caches ?? [];
       for (const cache of caches) cache.stall(STALL_MS * pick);
       return caches.length > 0;
+    }
+    case "hang-lease": {
+      // calls for the Lease hang, and when it has run out, somebody else takes it
+      const client = stage.client();
+      const lease = store.get("Lease", "patchguard", "kube-system");
+      const { holderIdentity: holder = "", renewTime = "", leaseDurationSeconds = 0 } = lease?.spec ?? {};
+      if (client === undefined || !holder.endsWith(`/${client.session.name}`)) return false;
+      const { cluster, clock } = client;
+      const ends = clock.now() + HANG_MS;
+      const get = cluster.get.bind(cluster);
+      cluster.get = async (kind, ...named) => {
+        if (kind === "Lease") await clock.sleep(Math.max(0, ends - clock.now()));
+        return get(kind, ...named);
+      };
+      const left = Date.parse(renewTime) + (leaseDurationSeconds + 1) * 1000 - clock.now();
+      on.clock.after(Math.max(0, left), `${MEDDLER}: takes the Lease that has run out`, () => {
+        const now = store.get("Lease", "patchguard", "kube-system")?.spec;
+        if (now?.holderIdentity === holder && now.renewTime === renewTime) meddle(stage, "take-lease", pick);
+      });
+      return true;
     }
     case "take-lease": {
       const lease = store.get("Lease", "patchguard", "kube-system");

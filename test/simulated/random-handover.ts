@@ -17,6 +17,10 @@ export interface Scenario {
   workloads: WorkloadPlan[];
   /** Budgets beside the workloads' own: each selects a workload that has one already. */
   overlapping: { name: string; over: string; spec: Budget }[];
+  /** A workload with a budget of which one pod crashes from the start. */
+  crashing: string | undefined;
+  /** Target groups that hold every node's instance, and the controller that takes out what has the label. */
+  balancers: { delaySeconds: number; controllerSeconds: number }[];
   /** A blue node has been cordoned by its operator. */
   foreignCordon: boolean;
   /** What `patchguard:rollout` says. */
@@ -77,7 +81,7 @@ export const ACTS = [
   "take-lease",
   "interrupt",
 ] as const;
-export type Act = (typeof ACTS)[number];
+export type Act = (typeof ACTS)[number] | "hang-lease";
 
 const ZONES = ["us-east-1a", "us-east-1b", "us-east-1c"];
 /** Pods of a node that has room for all. */
@@ -96,8 +100,14 @@ export function scenarioOf(seed: number): Scenario {
   const overlapping = workloads
     .filter(({ budget }) => budget !== undefined && random.chance(0.03))
     .map(({ name }) => ({ name: `${name}-too`, over: name, spec: { maxUnavailable: 1 } }));
+  const more = new Random(seed ^ 0xba1a); // its own: what it draws changes nothing of the others
   return {
     seed,
+    crashing: more.chance(0.05) ? workloads.find(({ budget }) => budget !== undefined)?.name : undefined,
+    balancers: Array.from({ length: more.chance(0.15) ? more.between(1, 2) : 0 }, () => ({
+      delaySeconds: more.pick([0, 5, 30]),
+      controllerSeconds: more.pick([0.2, 1, 10]),
+    })),
     kind: random.pick(["eks-managed", "self-managed"]),
     zones,
     perZone,
@@ -109,7 +119,12 @@ export function scenarioOf(seed: number): Scenario {
     foreignCordon: nodes > 1 && random.chance(0.08),
     rollout: rollout(random, workloads),
     runs: runs(random),
-    meddling: random.chance(0.5) ? [] : meddling(random),
+    meddling: [
+      ...(random.chance(0.5) ? [] : meddling(random)),
+      ...(more.chance(0.03)
+        ? [{ act: "hang-lease" as const, atSeconds: more.between(0, 300) / 10, pick: more.next() }]
+        : []),
+    ],
   };
 }
 

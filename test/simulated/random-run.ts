@@ -176,6 +176,7 @@ class Play {
       wrong.push(
         ...openNodes(on, end === "Breach" ? GREEN : BLUE, acts).map((node) => `node ${node} is open`),
       );
+    if (end === "success") wrong.push(...balanced(on, this.done));
     const troubled = isTroubled(scenario) || TROUBLE.some((act) => this.done.has(act));
     for (const text of found) {
       if (text.startsWith("the Lease") && (told.includes("not given back") || text.endsWith(RIVAL))) continue;
@@ -230,8 +231,8 @@ const passedAt = ({ log }: Ended): number | undefined => {
 /** Acts after which workloads need not be whole, without our doing. */
 const TROUBLE: readonly Act[] = ["cordon", "finalizer", "scale-up", "lose-blue", "grow-blue"];
 
-const isTroubled = ({ workloads, greenPods }: Scenario): boolean =>
-  greenPods < 20 || workloads.some(({ sick }) => sick);
+const isTroubled = ({ workloads, greenPods, crashing }: Scenario): boolean =>
+  greenPods < 20 || crashing !== undefined || workloads.some(({ sick }) => sick);
 
 /** Nothing stands in the way of a success. */
 const isCalm = (scenario: Scenario): boolean =>
@@ -280,6 +281,8 @@ function untrue({ happenings, sessions }: World, { log, error }: Ended): string[
 
 async function build(on: World, scenario: Scenario, cordons: Set<string>): Promise<void> {
   const { zones, perZone, kind } = scenario;
+  for (const [i, options] of scenario.balancers.entries())
+    on.cloud.loadBalancers.add(`targets-${i}`, options);
   const pool = (of: typeof BLUE, pods: number): void =>
     zones.forEach((zone, i) =>
       on.pool("workers", { ...of, kind, zones: [zone], perZone: perZone[i] ?? 1, pods }),
@@ -308,6 +311,42 @@ async function build(on: World, scenario: Scenario, cordons: Set<string>): Promi
   }
   pool(GREEN, scenario.greenPods);
   await on.settled();
+  if (scenario.crashing === undefined) return;
+  crash(on, scenario.crashing);
+  await on.clock.pass(2); // its budget has counted it
+}
+
+/** A container of one of its pods crashes, again and again. */
+function crash(on: World, app: string): void {
+  const pod = on.workloadPods().find(({ metadata }) => metadata.labels?.["app"] === app);
+  if (pod === undefined) return;
+  on.store.update(
+    "Pod",
+    pod,
+    (draft) => {
+      for (const condition of draft.status?.conditions ?? [])
+        if (condition.type === "Ready") condition.status = "False";
+      const [container] = draft.status?.containerStatuses ?? [];
+      if (container === undefined) return;
+      Object.assign(container, {
+        ready: false,
+        restartCount: 7,
+        state: { waiting: { reason: "CrashLoopBackOff" } },
+      });
+    },
+    "kubelet",
+  );
+}
+
+/** Blue instances that load balancers still send traffic to. */
+function balanced(on: World, acts: ReadonlySet<Act>): string[] {
+  if (acts.has("grow-blue")) return []; // one may join at the last moment
+  const blue = new Map(
+    on.nodes(BLUE.generation).map((node) => [node.spec?.providerID?.split("/").at(-1), node.metadata.name]),
+  );
+  return [...on.cloud.loadBalancers.groups.values()].flatMap(({ name, targets }) =>
+    [...targets.keys()].flatMap((id) => (blue.has(id) ? [`node ${blue.get(id)} is still in ${name}`] : [])),
+  );
 }
 
 /** What an operator does who has read the message: everything that can stand in the way goes away. */

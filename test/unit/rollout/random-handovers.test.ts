@@ -46,8 +46,11 @@ const AT_LEAST: Record<string, number> = {
   "green is short of room": 40,
   "overlapping budgets": 20,
   "a budget at zero": 30,
+  "a pod that crashes from the start": 25,
+  "load balancers": 100,
+  "a success behind load balancers": 30,
   "a workload that is sick on green": 15,
-  ...Object.fromEntries(ACTS.map((act) => [`act ${act}`, 8])),
+  ...Object.fromEntries([...ACTS, "hang-lease"].map((act) => [`act ${act}`, 8])),
   ...Object.fromEntries(
     ["throttle", "serverError", "lost", "answerLost", "conflict", "cloud"].map((it) => [`fault ${it}`, 100]),
   ),
@@ -79,6 +82,9 @@ function marksOf({ scenario, ends, acts, judgement }: Played): string[] {
     ["a foreign cordon", scenario.foreignCordon],
     ["green is short of room", scenario.greenPods < 20],
     ["overlapping budgets", scenario.overlapping.length > 0],
+    ["a pod that crashes from the start", scenario.crashing !== undefined],
+    ["load balancers", scenario.balancers.length > 0],
+    ["a success behind load balancers", scenario.balancers.length > 0 && first === "success"],
     ["a budget at zero", workloads.some(isAtZero)],
     ["a workload that is sick on green", workloads.some(({ sick }) => sick)],
   ];
