@@ -77,6 +77,21 @@ export function checkResumed(run: Run, workload: Workload, drain: NodeDrain, now
   );
 }
 
+/** A workload that was whole again and is short once more (scaled up, evicted by others) gets the time of any other. @throws Hold */
+export function checkShort(
+  run: Run,
+  workload: Workload,
+  { node, shortSince = 0 }: NodeDrain,
+  now: number,
+): void {
+  const { podTimeoutSeconds } = run.config.drain;
+  if (!over(now, shortSince, podTimeoutSeconds)) return;
+  throw new Hold(
+    `${nameOf(workload)}, whose pods had moved off node ${node} and were all back, has been short again for ${podTimeoutSeconds} s ` +
+      `(rollout.drain.podTimeoutSeconds): ${whyNotWhole(run.inventory, workload)}. To go on: mend that, then run \`pulumi up\` again.`,
+  );
+}
+
 const nameOf = ({ kind, namespace, name }: Workload): string => `${kind} ${namespace}/${name}`;
 
 function neverEvicted(run: Run, { pod, refusal, workload }: Mover): Hold {

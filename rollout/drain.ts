@@ -2,7 +2,7 @@ import { announce } from "./alert.ts";
 import { Balancers } from "./balancers.ts";
 import { cordon } from "./close.ts";
 import type { Node, Pod } from "./cluster/types.ts";
-import { checkDeadlines, checkResumed } from "./deadlines.ts";
+import { checkDeadlines, checkResumed, checkShort } from "./deadlines.ts";
 import { Hold } from "./errors.ts";
 import { Evictor } from "./evictor.ts";
 import { count } from "./finding.ts";
@@ -46,6 +46,14 @@ export class Drainer {
 
   private *movers(): Generator<Mover> {
     for (const { movers } of this.nodes.values()) yield* movers.values();
+  }
+
+  /** UIDs of workloads with a pod that has yet to go or to come back: it has deadlines of its own. */
+  private moving(): Set<string> {
+    const moving = new Set<string>();
+    for (const { arrived, workload } of this.movers())
+      if (!arrived && workload !== undefined) moving.add(workload.uid);
+    return moving;
   }
 
   /** Workloads that this node's drain has moved, in this run or one that it resumes; the health window watches them. */
@@ -210,7 +218,9 @@ export class Drainer {
       if (ask.length > 0) this.wholeNow.clear(); // those that have just gone no longer count
     }
     await this.balancers.look();
-    for (const drain of this.nodes.values()) if (!drain.drained || drain.waits) await this.follow(drain);
+    const moving = this.moving();
+    for (const drain of this.nodes.values())
+      if (!drain.drained || drain.waits) await this.follow(drain, moving);
     this.remind();
   }
 
@@ -309,8 +319,11 @@ export class Drainer {
     );
   }
 
-  /** What has become of the movers of a node; whether the node is done; whether a deadline has passed. */
-  private async follow(drain: NodeDrain): Promise<void> {
+  /**
+   * What has become of the movers of a node; whether the node is done; whether a deadline has passed.
+   * @param moving see moving()
+   */
+  private async follow(drain: NodeDrain, moving: ReadonlySet<string>): Promise<void> {
     const { run } = this;
     const now = run.clock.now();
     for (const mover of drain.movers.values()) {
@@ -336,6 +349,13 @@ export class Drainer {
       (it) => !drain.back.has(it.uid) && !movers.some(({ workload }) => workload?.uid === it.uid),
     );
     if (left !== undefined) checkResumed(run, left, drain, now);
+    // whole once, and short again by somebody else's hand: nothing of ours is on its way any more that could have a deadline
+    const short = [
+      ...resumed.filter(({ uid }) => drain.back.has(uid)),
+      ...movers.flatMap((it) => (it.arrived && !this.isStillWhole(it) ? (it.workload ?? []) : [])),
+    ].find(({ uid }) => !moving.has(uid));
+    drain.shortSince = short === undefined ? undefined : (drain.shortSince ?? now);
+    if (short !== undefined) checkShort(run, short, drain, now);
     const moved = resumed.length === 0 && movers.every((mover) => mover.arrived && this.isStillWhole(mover));
     if (moved && !drain.moved) {
       drain.moved = true;
@@ -490,7 +510,7 @@ export class Drainer {
         warning: true,
       });
     }
-    await this.follow(drain);
+    await this.follow(drain, this.moving());
     return true;
   }
 
@@ -561,6 +581,7 @@ const inHand = (
   movers: new Map(),
   canary: undefined,
   back: new Set(),
+  shortSince: undefined,
   earlier: new Set(earlier),
   resumed,
   last: new Set(),

@@ -47,6 +47,8 @@ export interface NodeDrain {
   resumed: Workload[];
   /** UIDs of those that were seen whole since. */
   back: Set<string>;
+  /** Since when a workload that was whole again is short, with none of its pods on their way: it was not our doing. */
+  shortSince: number | undefined;
   /** UIDs of its pods that are moved when all others are, each alone (rollout.drain.excludedPods: last). */
   last: Set<string>;
   /** Every pod that had to go has been replaced; its old pods may still be finishing. */

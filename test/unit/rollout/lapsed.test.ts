@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { BLUE, GREEN, runHandover, story } from "../../simulated/handovers.ts";
+import { groupsFor, world, type World } from "../../simulated/world.ts";
+
+const ZONES = ["us-east-1a"];
+const SEED = 5;
+
+/** Green is cordoned by somebody, and the web is scaled up: its new pod finds no node. */
+function shrink(on: World): void {
+  for (const { metadata } of on.nodes(GREEN.generation))
+    on.store.patch("Node", metadata.name, undefined, { spec: { unschedulable: true } }, "somebody");
+  on.store.patch("ReplicaSet", "web", "default", { spec: { replicas: 3 } }, "somebody");
+}
+
+describe("a workload that was whole again and is short once more, by nobody's eviction", () => {
+  it("has a deadline like any other: the run holds, and names it", async () => {
+    const on = await world({ seed: SEED })
+      .pool("workers", { ...BLUE, zones: ZONES, perZone: 1 })
+      .settled();
+    await on
+      .deployment("web", { replicas: 2, budget: { maxUnavailable: 1 } })
+      .deployment("slow", { replicas: 1, stopSeconds: 60, graceSeconds: 60 }) // keeps the node in hand
+      .settled();
+    await on.pool("workers", { ...GREEN, zones: ZONES, perZone: 1 }).settled();
+    let moved = 0;
+    const run = await runHandover(on, "only", {
+      groups: groupsFor("workers", GREEN.generation, ZONES),
+      limitSeconds: 1800,
+      rollout: { drain: { podTimeoutSeconds: 90 } },
+      onLine: ({ event, message }) => {
+        if (event === "pod-moved" && message.includes("/web-") && ++moved === 2) shrink(on);
+      },
+    });
+    assert.equal(run.error?.name, "Hold", `${run.error?.message ?? "a success"}\n${story(on, run)}`);
+    assert.match(run.error.message, /ReplicaSet default\/web,.*rollout\.drain\.podTimeoutSeconds.*Pending/);
+  });
+});
