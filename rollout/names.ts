@@ -74,6 +74,10 @@ export const DEFAULTS = {
   jobWaitSeconds: 0,
   /** The health window after each node. */
   healthWindowSeconds: 300,
+  /** How often each metric is asked for. */
+  healthSampleSeconds: 15,
+  /** How much longer a window may become while its samples decide nothing. */
+  healthExtensionSeconds: 300,
   /** GitHub ends a job after six hours (https://docs.github.com/en/actions/reference/limits). */
   jobTimeoutSeconds: 21600,
   leaseDurationSeconds: 30,

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { DEFAULTS } from "../names.ts";
 import { dnsLabel, flag, httpUrl, labelSelector, nonEmpty, seconds, wholeNumber } from "./fields.ts";
+import { health } from "./health.ts";
 
 /** `patchguard:rollout`: how a handover goes. Every field is optional; times are whole seconds. */
 
@@ -94,11 +95,6 @@ const drain = z.strictObject({
 const green = z.strictObject({
   /** How long green may take to join and become Ready. Seconds; default 900. */
   timeoutSeconds: seconds(1).default(DEFAULTS.greenTimeoutSeconds),
-});
-
-const health = z.strictObject({
-  /** The watch over rescheduled workloads after each node's drain. Seconds; default 300; 0 = off. */
-  windowSeconds: seconds(0).default(DEFAULTS.healthWindowSeconds),
 });
 
 const lease = z.strictObject({
