@@ -4,7 +4,7 @@
  */
 import type { Mark, Observation, ObjectSeen, Violation } from "./observation.ts";
 import { UNKNOWN } from "./observation.ts";
-import { keyOf } from "./objects.ts";
+import { keyOf, type Scaled } from "./objects.ts";
 import { onBudget } from "./rules/budgets.ts";
 import { onLease } from "./rules/lease.ts";
 import { onNode } from "./rules/nodes.ts";
@@ -49,6 +49,7 @@ function onObject(state: WatchState, event: ObjectSeen): Violation[] {
     case "StatefulSet":
     case "ReplicaSet":
     case "Deployment":
+      noteGrowth(state, object, at);
       put(state.scaled, object.metadata.uid, object, gone);
       return [];
     case "VolumeAttachment":
@@ -64,6 +65,11 @@ function onObject(state: WatchState, event: ObjectSeen): Violation[] {
     case "ConfigMap":
       return [];
   }
+}
+
+function noteGrowth(state: WatchState, { metadata: { uid }, spec }: Scaled, at: number): void {
+  const from = state.scaled.get(uid)?.spec?.replicas;
+  if (from !== undefined && (spec?.replicas ?? 1) > from) state.grown.set(uid, { at, from });
 }
 
 function put<T>(map: Map<string, T>, key: string, value: T, gone: boolean): void {

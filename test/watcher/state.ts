@@ -72,6 +72,8 @@ export interface WatchState {
   budgets: Map<string, { budget: Budget; stats: BudgetStats; zeroSince?: number }>;
   /** StatefulSets, ReplicaSets and Deployments by UID. */
   scaled: Map<string, Scaled>;
+  /** Of those, the last growth by UID: what they wanted before, and when it was seen. */
+  grown: Map<string, { at: number; from: number }>;
   attachments: Map<string, VolumeAttachment>;
   claims: Map<string, Claim>;
   lease?: Lease;
@@ -112,6 +114,7 @@ export function newState(options: JudgeOptions = {}): WatchState {
     nodes: new Map(),
     budgets: new Map(),
     scaled: new Map(),
+    grown: new Map(),
     attachments: new Map(),
     claims: new Map(),
     requests: new Map(),

@@ -7,7 +7,7 @@ import { terminalProgress } from "../../../sandbox/terminal.ts";
 import { BenchCluster } from "./cluster.ts";
 import { kubectlByNode, kubectlCordoned, parallel, serial, type Contestant } from "./contestants.ts";
 import { runLeg, type Leg } from "./leg.ts";
-import { MIXES, type Mix } from "./mixes.ts";
+import { MIXES, type Mix, TIMES } from "./mixes.ts";
 import { judge, print } from "./report.ts";
 
 export interface DrainOptions {
@@ -44,20 +44,23 @@ async function onOneCluster(mix: Mix, nodes: number): Promise<string[]> {
     const box = await startSandbox({
       dir,
       env: { ...process.env, SANDBOX_AUDIT_READS: "1" },
-      without: mix.volumes ? ["moto"] : ["moto", "machine-room"],
+      without: mix.volumes ? [] : ["moto", "machine-room"],
       progress: terminalProgress(),
     });
     const cluster = await BenchCluster.open(box, mix, nodes);
     try {
+      await cluster.fill();
+      const times = { ...TIMES, start: await cluster.replacementSeconds() };
+      await cluster.clear();
       const legs: Leg[] = [];
       for (const contestant of contestants(mix, nodes)) {
         console.log(`${mix.name}, ${nodes} nodes: ${contestant.name}`);
-        legs.push(await runLeg(cluster, contestant));
+        legs.push(await runLeg(cluster, contestant, times));
         await cluster.clear();
       }
       await cluster.fill();
       const floor = await cluster.replaceAll();
-      print(mix, nodes, legs, floor);
+      print(mix, nodes, legs, times.start, floor);
       return judge(mix, nodes, legs, floor);
     } finally {
       cluster.close();

@@ -6,7 +6,7 @@ import { addFakeNodes, removeFakeNodes, type FakeNode } from "../../support/node
 import { apply } from "../../support/workloads.ts";
 import type { KubeApi } from "../../watcher/api.ts";
 import { ApiError } from "../../watcher/api.ts";
-import { isReady, isTerminating } from "../../watcher/objects.ts";
+import { isReady, isTerminating, type Pod } from "../../watcher/objects.ts";
 import type { BoundPod } from "../lower-bound.ts";
 import { manifestsOf, type Mix, NEW, OLD, POOL, type Workload } from "./mixes.ts";
 
@@ -132,6 +132,27 @@ export class BenchCluster {
     });
   }
 
+  /**
+   * What the sandbox takes to replace a single pod of a Deployment while nothing else happens: controllers, scheduler and start. The
+   * lower bounds are made of it, since nobody who drains can be faster. @returns seconds, the median of some
+   */
+  async replacementSeconds(): Promise<number> {
+    const test = Actor.test(this.box.kubeconfig);
+    const wanted = this.workloads.reduce((sum, { replicas }) => sum + replicas, 0);
+    const ready = (): number => this.view.pods().filter((pod) => isReady(pod) && !isTerminating(pod)).length;
+    const apps = new Set(this.workloads.filter(({ ordered }) => !ordered).map(({ name }) => name));
+    const chosen = this.view.pods().filter(({ metadata }) => apps.delete(metadata.labels?.["app"] ?? ""));
+    const taken: number[] = [];
+    for (const pod of chosen.slice(0, 7)) {
+      const began = Date.now();
+      await test.evict(pod);
+      await this.view.eventually(() => ready() < wanted || isGone(this.view, pod), LOST);
+      await this.view.eventually(() => ready() === wanted, LOST);
+      taken.push((Date.now() - began) / 1000);
+    }
+    return taken.toSorted((a, b) => a - b)[Math.floor(taken.length / 2)] ?? NaN;
+  }
+
   /** What an autoscaler of pods does when the load grows. */
   async scaleOut(): Promise<void> {
     const { scaleOut } = this.mix;
@@ -157,6 +178,11 @@ export class BenchCluster {
     return (Date.now() - began) / 1000;
   }
 }
+
+const LOST = { timeoutSeconds: 60, describe: "a pod is replaced" };
+
+const isGone = (view: ClusterView, { metadata }: Pod): boolean =>
+  !view.pods().some((pod) => pod.metadata.uid === metadata.uid && !isTerminating(pod));
 
 async function sideBySide<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {
   const queue = items.values();

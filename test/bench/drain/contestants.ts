@@ -93,7 +93,7 @@ function handover(
       const { began, cpuSeconds, peakMiB } = ended;
       return {
         began,
-        acted: at(lines.find(({ event }) => event === "preflight")),
+        acted: at(lines.findLast(({ event }) => event === "preflight")), // that it passed
         ended: at(lines.findLast(({ event }) => event === "node-drained")),
         proved: ended.ended,
         process: { cpuSeconds, peakMiB },

@@ -1,11 +1,11 @@
 /** One contestant on one cluster: what it took, what it asked, and what an independent watcher saw. */
 import { createReadStream, statSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { showViolation } from "../../watcher/observation.ts";
 import { Watcher } from "../../watcher/watcher.ts";
-import { parallelBound, serialBound } from "../lower-bound.ts";
+import { parallelBound, serialBound, type Times } from "../lower-bound.ts";
 import type { BenchCluster } from "./cluster.ts";
 import type { Contestant, Ran } from "./contestants.ts";
-import { TIMES } from "./mixes.ts";
 import { countRequests, forPods, movedTwice } from "./requests.ts";
 
 export interface Leg {
@@ -32,14 +32,15 @@ export interface Leg {
   violations: string[];
 }
 
-export async function runLeg(cluster: BenchCluster, contestant: Contestant): Promise<Leg> {
+/** @param times what pods and volumes take, for the lower bounds */
+export async function runLeg(cluster: BenchCluster, contestant: Contestant, times: Times): Promise<Leg> {
   await cluster.fill();
   const { kubeconfig, auditLog } = cluster.box;
   const blue = new Set(cluster.blue());
   const places = cluster.places().filter(({ node }) => blue.has(node));
   const bounds = {
-    serial: serialBound(places, cluster.workloads, TIMES),
-    parallel: parallelBound(places, cluster.workloads, TIMES),
+    serial: serialBound(places, cluster.workloads, times),
+    parallel: parallelBound(places, cluster.workloads, times),
   };
   const start = statSync(auditLog).size;
   const watcher = await Watcher.start({ kubeconfig, auditLog });
@@ -49,7 +50,7 @@ export async function runLeg(cluster: BenchCluster, contestant: Contestant): Pro
     ran = await contestant.run(cluster);
     await cluster.whole(300);
     await watcher.settle();
-    violations = watcher.violations.map(({ kind }) => kind);
+    violations = watcher.violations.map(showViolation);
   } finally {
     watcher.stop();
   }

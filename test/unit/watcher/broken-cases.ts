@@ -53,6 +53,15 @@ export const broken: Case[] = [
     },
   },
   {
+    name: "an eviction long after its controller was given more replicas that are not there",
+    expect: ["budget budget shop/web"],
+    play: (world) => {
+      const { uid } = web(world, { maxUnavailable: 1 });
+      world.grow("ReplicaSet", "web", uid, 5);
+      world.wait(10).evict(PATCHGUARD, "web-1");
+    },
+  },
+  {
     name: "less grace than the pod asks for",
     expect: ["grace-shortened pod shop/web-1"],
     play: (world) => {

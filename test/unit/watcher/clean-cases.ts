@@ -34,6 +34,15 @@ export const clean: Case[] = [
     },
   },
   {
+    name: "an eviction granted in the very moment in which its controller was given more replicas",
+    expect: [],
+    play: (world) => {
+      const { uid } = web(world, { maxUnavailable: 1 });
+      world.grow("ReplicaSet", "web", uid, 5);
+      world.wait(0.1).evict(PATCHGUARD, "web-1");
+    },
+  },
+  {
     name: "a budget broken by somebody else's delete",
     expect: [],
     play: (world) => {

@@ -114,6 +114,11 @@ export class World {
     return set.metadata.uid;
   }
 
+  /** Somebody gives it more replicas. */
+  grow(kind: "ReplicaSet" | "StatefulSet", name: string, uid: string, replicas: number): void {
+    this.object("MODIFIED", { kind, metadata: { name, uid, namespace: "shop" }, spec: { replicas } });
+  }
+
   budget(name: string, spec: Budget["spec"], allowed = 1): void {
     this.object("INITIAL", {
       kind: "PodDisruptionBudget",

@@ -7,8 +7,9 @@ import type { Cause, PodRecord, WatchState } from "../state.ts";
 import { violation } from "./violation.ts";
 
 /**
- * A pod that failed this shortly before an eviction was granted: the budget's status, which the API server decides
- * by, could not know it yet. That race belongs to Kubernetes, and is noted, not held against PatchGuard.
+ * A pod that failed, or a controller that was given more replicas, this shortly before an eviction was granted: the budget's
+ * status, which the API server decides by, could not know it yet. That race belongs to Kubernetes, and is noted, not held
+ * against PatchGuard.
  */
 const STATUS_LAG_MS = 2000;
 
@@ -26,11 +27,14 @@ export function podsOf(state: WatchState, budget: Budget): PodRecord[] {
   );
 }
 
-/** How many pods are healthy, and how many the budget wants (the arithmetic of the disruption controller). */
-export function readBudget(state: WatchState, budget: Budget): BudgetReading {
+/**
+ * How many pods are healthy, and how many the budget wants (the arithmetic of the disruption controller).
+ * @param known growth after this moment is not counted
+ */
+export function readBudget(state: WatchState, budget: Budget, known = Infinity): BudgetReading {
   const pods = podsOf(state, budget).map((record) => record.pod);
   const healthy = pods.filter(isHealthy).length;
-  const expected = expectedScale(state, pods);
+  const expected = expectedScale(state, pods, known);
   const { minAvailable = 1, maxUnavailable } = budget.spec ?? {};
   const desired =
     maxUnavailable !== undefined
@@ -40,7 +44,7 @@ export function readBudget(state: WatchState, budget: Budget): BudgetReading {
 }
 
 /** The sum of the replicas that the pods' controllers want. */
-function expectedScale(state: WatchState, pods: Pod[]): number {
+function expectedScale(state: WatchState, pods: Pod[], known: number): number {
   const replicas = new Map<string, number>();
   for (const pod of pods) {
     const owner = controllerOf(pod);
@@ -52,7 +56,9 @@ function expectedScale(state: WatchState, pods: Pod[]): number {
       // a controller of a kind that is not watched: what it runs is all there is to know
       replicas.set(owner.uid, (replicas.get(owner.uid) ?? 0) + 1);
     } else {
-      replicas.set(top.metadata.uid, top.spec?.replicas ?? 1);
+      const growth = state.grown.get(top.metadata.uid);
+      const wanted = top.spec?.replicas ?? 1;
+      replicas.set(top.metadata.uid, growth !== undefined && growth.at > known ? growth.from : wanted);
     }
   }
   return [...replicas.values()].reduce((sum, each) => sum + each, 0);
@@ -84,7 +90,10 @@ export function judgeLoss(state: WatchState, record: PodRecord, cause: Cause, at
             !isProduct(other.ended.cause.actor))),
     ).length;
     const what = `${cause.how} of ${keyOf(record.pod)} left ${healthy} ready pods where ${desired} must be`;
-    if (cause.how === "eviction" && healthy + others >= desired) {
+    const before = readBudget(state, budget, at - STATUS_LAG_MS).desired;
+    if (cause.how === "eviction" && before < desired && healthy >= before) {
+      state.notes.push(`budget ${name}: ${what}; its pods' controller had just grown, a race of the API`);
+    } else if (cause.how === "eviction" && healthy + others >= desired) {
       state.notes.push(
         `budget ${name}: ${what}; ${others} others failed in the same moment, a race of the API`,
       );
