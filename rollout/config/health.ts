@@ -2,6 +2,7 @@ import { z } from "zod";
 import { DEFAULTS } from "../names.ts";
 import { flag, seconds, wholeNumber } from "./fields.ts";
 import { positive } from "./health-rule.ts";
+import { datadog, newRelic } from "./health-saas.ts";
 
 /** `patchguard:rollout.health`: what a health window watches, and what its verdict leads to. */
 
@@ -37,4 +38,8 @@ export const health = z.strictObject({
   cpu: resource(2),
   /** Memory of the pods. */
   memory: resource(2),
+  /** Metrics from Datadog. Default: none. */
+  datadog: datadog.optional(),
+  /** Metrics from New Relic. Default: none. */
+  newRelic: newRelic.optional(),
 });
