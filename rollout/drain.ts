@@ -130,6 +130,19 @@ export class Drainer {
     await run.state.saveNodes(records);
   }
 
+  /** The run was at rest: what has a deadline has so much longer. Milliseconds. */
+  stoodStill(milliseconds: number): void {
+    if (milliseconds === 0) return;
+    for (const drain of this.nodes.values()) {
+      if (drain.shortSince !== undefined) drain.shortSince += milliseconds;
+      for (const mover of drain.movers.values()) {
+        mover.waitingSince += milliseconds;
+        if (mover.evictedAt !== undefined && mover.goneAt === undefined) mover.evictedAt += milliseconds;
+        if (mover.goneAt !== undefined && !mover.arrived) mover.goneAt += milliseconds;
+      }
+    }
+  }
+
   isMoved(node: string): boolean {
     return this.nodes.get(node)?.moved ?? false;
   }

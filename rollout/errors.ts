@@ -7,7 +7,12 @@ export class Hold extends Error {
 
 /** A health window was breached: rollback. */
 export class Breach extends Error {
-  override readonly name = "Breach";
+  override readonly name: string = "Breach";
+}
+
+/** An operator wants the handover to end (`npm run abort`): rollback, as after a breach. */
+export class Aborted extends Breach {
+  override readonly name = "Aborted";
 }
 
 /** Pre-flight still blocks at its deadline. Nothing was touched. */

@@ -143,6 +143,21 @@ export async function rollback(run: Run, breach: Breach): Promise<Error> {
   return breach;
 }
 
+/** Aborted before any pod was moved: there is nothing to go back from, so green need not be closed either. */
+export async function withdraw(run: Run, error: Breach): Promise<Error> {
+  const left = await reopen(run);
+  const { pool } = run.target;
+  await tell(
+    run,
+    "rollback",
+    EVENT.rolledBack,
+    `pool ${pool} stays on blue, no pod was moved, and what was closed is open again: ${error.message}`,
+  );
+  if (left?.nodes) throw left;
+  if (left !== undefined) error.message += ` — ${left.message}`;
+  return error;
+}
+
 /** @throws Error naming the workloads that did not come back: a second failure is reported, not hidden. */
 async function wholeAgain(run: Run, breach: Breach): Promise<void> {
   const uids = new Set(Object.values(run.state.record.nodes).flatMap(({ owners }) => owners));

@@ -2,19 +2,21 @@ import { announce } from "./alert.ts";
 import { canariesOf } from "./canary.ts";
 import { blueNodes, closeBlue, closeLate, reopen } from "./close.ts";
 import { Drainer } from "./drain.ts";
-import { Abandoned, Breach, Hold, Interrupted, messageOf, Paused } from "./errors.ts";
-import { hold, interrupt, pause, rollback } from "./failure.ts";
+import { Abandoned, Aborted, Breach, Hold, Interrupted, messageOf, Paused } from "./errors.ts";
+import { Controls, whoAsked } from "./controls.ts";
+import { hold, interrupt, pause, rollback, withdraw } from "./failure.ts";
 import { count } from "./finding.ts";
 import { greenReady, openGreen, protectGreen } from "./green.ts";
 import { healthWindow } from "./health.ts";
 import { Inventory } from "./inventory.ts";
-import { takeLease } from "./lease.ts";
+import { identity, takeLease } from "./lease.ts";
 import { EVENT, runStateName, STATE_NAMESPACE } from "./names.ts";
 import { nodeOrder, type Place } from "./order.ts";
 import type { Pod } from "./cluster/types.ts";
 import { isCordonedByUs } from "./ownership.ts";
 import { podName, workloadPodsOn } from "./pods.ts";
 import { passPreflight } from "./preflight.ts";
+import { safePoint, skippable } from "./rest.ts";
 import { type Job, mayAct, type Run } from "./run.ts";
 import { type RunRecord, RunState } from "./run-state.ts";
 import { Relief } from "./relief.ts";
@@ -40,29 +42,30 @@ export interface Outcome {
  * @throws Blocked, Hold, Breach, Paused, Interrupted, Abandoned, Refused (errors.ts says what each has put back).
  */
 export async function handover(job: Job): Promise<Outcome> {
-  const stop = new AbortController();
-  const forward = (): void => stop.abort(job.signal.reason);
+  const end = new AbortController(); // not even putting back may take its time
+  const abort = new AbortController(); // an operator's wish: putting back goes on as after any failure
+  const stop = AbortSignal.any([end.signal, abort.signal]);
+  const forward = (): void => end.abort(job.signal.reason);
   job.signal.addEventListener("abort", forward, { once: true });
   if (job.signal.aborted) forward();
   const { cluster, clock, log } = job;
 
-  const lease = await takeLease(
-    cluster,
-    clock,
-    log,
-    { stack: job.stack, run: job.runId },
-    job.config.lease,
-    (reason) => stop.abort(reason),
+  const holder = { stack: job.stack, run: job.runId };
+  const controls = new Controls(log, identity(holder), (asked) =>
+    abort.abort(new Aborted(`the handover of pool ${job.target.pool} was aborted by ${whoAsked(asked)}`)),
   );
+  const lost = (reason: Abandoned): void => end.abort(reason);
+  const lease = await takeLease(cluster, clock, log, holder, job.config.lease, lost, controls);
   let inventory: Inventory | undefined;
   try {
     inventory = await Inventory.open(cluster);
     const state = await RunState.load(cluster, job.target.pool, freshRecord(job));
-    const run: Run = { ...job, signal: stop.signal, inventory, lease, state, startedAt: clock.now() };
+    const run: Run = { ...job, signal: stop, inventory, lease, state, controls, startedAt: clock.now() };
     try {
       return await steps(run);
     } catch (error) {
-      throw await putBack(run, stop.signal.aborted ? stop.signal.reason : error);
+      controls.end("has failed and is putting back what it closed");
+      throw await putBack({ ...run, signal: end.signal }, stop.aborted ? stop.reason : error);
     }
   } finally {
     inventory?.close();
@@ -85,13 +88,18 @@ async function steps(run: Run): Promise<Outcome> {
   await openGreen(run);
   await greenReady(run);
   if (blueNodes(run).length > 0) {
+    await safePoint(run, "before anything is closed");
     await protectGreen(run);
     await recordBaseline(run);
     await moveAll(run, await closeBlue(run));
   } else {
     await closeBlue(run); // groups of other generations may be there without a node: they must not launch one
   }
+  await safePoint(run, "before green is proven and blue may be deleted");
   const proof = await verify(run);
+  await run.lease.hear(); // when it has ended Pulumi deletes blue
+  await safePoint(run, "before it ends and blue may be deleted");
+  run.controls.end("is done");
   return finish(run, proof);
 }
 
@@ -116,8 +124,11 @@ async function moveAll(run: Run, closed: Set<string>): Promise<void> {
   const drainer = new Drainer(run);
   for (const { metadata } of blueNodes(run))
     if (isFinished(run, metadata.name)) await judge(run, drainer, [metadata.name]);
-  if (run.config.drain.canary && run.state.record.canary === undefined)
+  const rest = async (where: string): Promise<void> => drainer.stoodStill(await safePoint(run, where));
+  if (run.config.drain.canary && run.state.record.canary === undefined) {
+    await rest("before the canary");
     await moveCanary(run, drainer, closed);
+  }
   const begun = new Set<string>();
   const told = new Set<string>();
   const waves = (): Place[][] => {
@@ -128,6 +139,7 @@ async function moveAll(run: Run, closed: Set<string>): Promise<void> {
   };
   const excludedOn = (): Pod[] => [...begun].flatMap((name) => drainer.excludedOn(name));
   for (;;) {
+    await rest("before the next node");
     const planned = waves();
     tellOrder(run, planned, told);
     const [wave] = planned;
@@ -220,7 +232,8 @@ async function moveCanary(run: Run, drainer: Drainer, closed: Set<string>): Prom
   drainer.endCanary();
   // also those that an interrupted run had moved: its window was cut off
   const owners = new Set(Object.values(run.state.record.nodes).flatMap((record) => record.owners));
-  await healthWindow(run, { after: "the canary", nodes: names }, workloadsOf(run.inventory, owners));
+  const scope = { after: "the canary", nodes: names };
+  await skippable(run, scope, (window) => healthWindow(window, scope, workloadsOf(run.inventory, owners)));
   mayAct(run);
   await run.state.save({ canary: "passed" });
 }
@@ -247,7 +260,8 @@ async function watch(run: Run, nodes: readonly string[], workloads: readonly Wor
     return record === undefined ? [] : [{ node, record }];
   });
   if (run.config.health.windowSeconds === 0 || records.length === 0 || workloads.length === 0) return;
-  await healthWindow(run, { after: afterOf(run, nodes), nodes }, workloads);
+  const scope = { after: afterOf(run, nodes), nodes };
+  await skippable(run, scope, (window) => healthWindow(window, scope, workloads));
   mayAct(run);
   await run.state.saveNodes(
     Object.fromEntries(records.map(({ node, record }) => [node, { ...record, owners: [] }])),
@@ -295,7 +309,8 @@ async function move(run: Run, drainer: Drainer, closed: Set<string>, done: () =>
 /** @throws Paused when `rollout.maxDurationSeconds` is over; called only between nodes. */
 function stopAtLimit(run: Run, total: number): void {
   const limit = run.config.maxDurationSeconds;
-  if (limit === undefined || run.clock.now() - run.startedAt < limit * 1000) return;
+  const took = run.clock.now() - run.startedAt - run.controls.restedMilliseconds;
+  if (limit === undefined || took < limit * 1000) return;
   const done = Object.values(run.state.record.nodes).filter(({ phase }) => phase === "drained").length;
   throw new Paused(
     `handover of pool ${run.target.pool} paused after ${limit} s (rollout.maxDurationSeconds), ${done} of ${total} nodes: run \`pulumi up\` again to go on from there.`,
@@ -333,7 +348,7 @@ async function putBack(run: Run, error: unknown): Promise<Error> {
   try {
     if (error instanceof Interrupted) return await interrupt(run, error);
     if (error instanceof Paused) return await pause(run, error);
-    if (error instanceof Breach) return await rollback(run, error);
+    if (error instanceof Breach) return await (nothingMoved(run) ? withdraw : rollback)(run, error);
     return await hold(run, error instanceof Error ? error : new Error(messageOf(error)));
   } catch (second) {
     if (second instanceof Abandoned) {
@@ -346,6 +361,9 @@ async function putBack(run: Run, error: unknown): Promise<Error> {
     );
   }
 }
+
+/** No pod was set out to be evicted, in this run or one that it resumes. */
+const nothingMoved = ({ state }: Run): boolean => Object.keys(state.record.nodes).length === 0;
 
 const resumable = (record: RunRecord): RunRecord | undefined =>
   Object.keys(record.nodes).length > 0 ? record : undefined;

@@ -3,7 +3,7 @@ import { ApiError, type Cluster } from "./cluster/cluster.ts";
 import type { Lease } from "./cluster/types.ts";
 import { Abandoned, messageOf, Refused } from "./errors.ts";
 import type { RunLog } from "./log.ts";
-import { LEASE_NAME, STATE_NAMESPACE } from "./names.ts";
+import { ANNOTATION_CONTROL, ANNOTATION_CONTROL_SEEN, LEASE_NAME, STATE_NAMESPACE } from "./names.ts";
 
 /** Who holds, or wants to hold, the Lease: `<stack>/<run id>`. */
 export interface Holder {
@@ -12,8 +12,8 @@ export interface Holder {
   run: string;
 }
 
-const identity = (holder: Holder): string => `${holder.stack}/${holder.run}`;
-const stackOf = (id: string): string => id.slice(0, id.lastIndexOf("/"));
+export const identity = (holder: Holder): string => `${holder.stack}/${holder.run}`;
+export const stackOf = (id: string): string => id.slice(0, id.lastIndexOf("/"));
 
 /** Deadlines of the Lease, in seconds. */
 export interface LeaseTimes {
@@ -24,10 +24,20 @@ export interface LeaseTimes {
 /** A Lease that nobody has renewed for this long is dead, whatever the clocks say. */
 const LONG_DEAD_SECONDS = 300;
 
+/** Who reads the operators' wishes in the Lease's annotations (controls.ts). */
+export interface Inbox {
+  /** @returns annotations to write with the renewal; null takes one away */
+  read(annotations: Readonly<Record<string, string>>): Record<string, string | null> | undefined;
+  /** They are written. */
+  answered(): void;
+}
+
 /** The cluster's one Lease, held and renewed. */
 export interface HeldLease {
   /** @throws Abandoned unless the Lease was renewed within its duration: without it nothing may be evicted or written. */
   assertHeld(): void;
+  /** Looks for the operators' wishes now, without waiting for the next renewal: before what cannot be taken back. */
+  hear(): Promise<void>;
   /** Ends renewal and gives the Lease back, so that the next run need not wait. Never throws. */
   release(): Promise<void>;
 }
@@ -45,7 +55,7 @@ export async function otherHolder(
   return id;
 }
 
-const expired = (lease: Lease, now: number): boolean =>
+export const expired = (lease: Lease, now: number): boolean =>
   Date.parse(lease.spec?.renewTime ?? "") + (lease.spec?.leaseDurationSeconds ?? 0) * 1000 < now;
 
 export const heldBy = (id: string): Refused =>
@@ -67,6 +77,7 @@ export async function takeLease(
   holder: Holder,
   times: LeaseTimes,
   lost: (reason: Abandoned) => void,
+  inbox?: Inbox,
 ): Promise<HeldLease> {
   let seen = "";
   const began = clock.now();
@@ -85,7 +96,7 @@ export async function takeLease(
     if (lease === undefined || dead) {
       const asked = clock.now();
       if (await write(cluster, clock, holder, times, lease))
-        return hold(cluster, clock, log, holder, times, lost, asked);
+        return hold(cluster, clock, log, holder, times, lost, asked, inbox);
       continue;
     }
     const alive = seenAt > began && clock.now() - began > 2 * duration; // it is renewed again and again
@@ -100,6 +111,8 @@ export async function takeLease(
     await clock.sleep(1000);
   }
 }
+
+const NO_CONTROLS = { [ANNOTATION_CONTROL]: null, [ANNOTATION_CONTROL_SEEN]: null };
 
 /** @returns false when somebody was faster. */
 async function write(
@@ -122,7 +135,8 @@ async function write(
       await cluster.create("Lease", { metadata: { name: LEASE_NAME, namespace: STATE_NAMESPACE }, spec });
     else
       await cluster.patch("Lease", LEASE_NAME, STATE_NAMESPACE, {
-        metadata: { resourceVersion: old.metadata.resourceVersion },
+        // what was asked of an earlier run is not asked of this one
+        metadata: { resourceVersion: old.metadata.resourceVersion, annotations: NO_CONTROLS },
         spec,
       });
     return true;
@@ -140,6 +154,7 @@ function hold(
   times: LeaseTimes,
   lost: (reason: Abandoned) => void,
   asked: number,
+  inbox: Inbox | undefined,
 ): HeldLease {
   const me = identity(holder);
   const ended = new AbortController();
@@ -165,10 +180,12 @@ function hold(
           lost(reason());
           return;
         }
+        const annotations = inbox?.read(lease.metadata.annotations ?? {});
         await cluster.patch("Lease", LEASE_NAME, STATE_NAMESPACE, {
-          metadata: { resourceVersion: lease.metadata.resourceVersion },
+          metadata: { resourceVersion: lease.metadata.resourceVersion, ...(annotations && { annotations }) },
           spec: { renewTime: new Date(at).toISOString().replace("Z", "000Z") },
         });
+        inbox?.answered();
         renewedAt = at;
       } catch (error) {
         log.warning("lease", `Lease ${STATE_NAMESPACE}/${LEASE_NAME} not renewed: ${messageOf(error)}`);
@@ -185,6 +202,15 @@ function hold(
     assertHeld() {
       if (!held()) throw reason();
     },
+    async hear() {
+      try {
+        const lease = await cluster.get("Lease", LEASE_NAME, STATE_NAMESPACE);
+        // the answer is written by the next renewal, or with the Lease's end
+        if (lease?.spec?.holderIdentity === me) inbox?.read(lease.metadata.annotations ?? {});
+      } catch (error) {
+        log.warning("lease", `Lease ${STATE_NAMESPACE}/${LEASE_NAME} not read: ${messageOf(error)}`);
+      }
+    },
     async release() {
       ended.abort();
       await renewing; // its write would make ours a conflict, and the next run wait for a Lease that nobody holds
@@ -193,7 +219,10 @@ function hold(
         const lease = await cluster.get("Lease", LEASE_NAME, STATE_NAMESPACE);
         if (lease?.spec?.holderIdentity !== me) return;
         await cluster.patch("Lease", LEASE_NAME, STATE_NAMESPACE, {
-          metadata: { resourceVersion: lease.metadata.resourceVersion },
+          metadata: {
+            resourceVersion: lease.metadata.resourceVersion,
+            annotations: { [ANNOTATION_CONTROL]: null, ...inbox?.read(lease.metadata.annotations ?? {}) },
+          },
           spec: { holderIdentity: "" },
         });
       } catch (error) {

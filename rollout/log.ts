@@ -28,6 +28,7 @@ export type LogEvent =
   | "hold"
   | "rollback"
   | "pause"
+  | "control"
   | "interrupt"
   | "verify"
   | "event-lost"

@@ -19,6 +19,11 @@ export const ANNOTATION_CLOSED_BY = "patchguard.dev/closed-by";
 /** Ownership tag on a cloud group: what the group looked like before PatchGuard froze or protected it. */
 export const TAG_CLOSED_BY = "patchguard.dev/closed-by";
 
+/** Annotation on the Lease: what an operator wants of the handover under way (see rollout/controls.ts). Removed when it is read. */
+export const ANNOTATION_CONTROL = "patchguard.dev/control";
+/** Annotation on the Lease: the handover's answer to the last of them. */
+export const ANNOTATION_CONTROL_SEEN = "patchguard.dev/control-seen";
+
 /** Namespace of the Lease and of the run state. */
 export const STATE_NAMESPACE = "kube-system";
 /** The Lease that makes one handover at a time on a cluster. */
@@ -47,6 +52,8 @@ export const EVENT = {
   held: "PatchGuardHeld",
   rolledBack: "PatchGuardRolledBack",
   paused: "PatchGuardPaused",
+  resumed: "PatchGuardResumed",
+  windowSkipped: "PatchGuardWindowSkipped",
   reopened: "PatchGuardReopened",
   succeeded: "PatchGuardSucceeded",
 } as const;
@@ -78,6 +85,8 @@ export const DEFAULTS = {
   healthSampleSeconds: 15,
   /** How much longer a window may become while its samples decide nothing. */
   healthExtensionSeconds: 300,
+  /** While an operator has paused a handover, that is told anew this often. */
+  pauseRemindSeconds: 300,
   /** GitHub ends a job after six hours (https://docs.github.com/en/actions/reference/limits). */
   jobTimeoutSeconds: 21600,
   leaseDurationSeconds: 30,

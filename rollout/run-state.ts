@@ -20,6 +20,16 @@ export interface GroupName {
   name: string;
 }
 
+/** A health window that an operator did not want to wait for. */
+export interface SkippedWindow {
+  /** `node ip-10-0-0-4`, `the canary` */
+  after: string;
+  by: string;
+  reason?: string;
+  /** When, in UTC. */
+  at: string;
+}
+
 /** A pool's run state (ConfigMap kube-system/patchguard-<pool>): what the next `up` resumes from. */
 export interface RunRecord {
   /** Layout of this record. */
@@ -37,6 +47,8 @@ export interface RunRecord {
   missingBefore: Record<string, number>;
   /** One pod of each workload has moved and passed its health window (rollout.drain.canary). */
   canary?: "passed";
+  /** Health windows that an operator ended: they count as passed, though nothing was proven. */
+  skipped?: SkippedWindow[];
   /**
    * Groups that PatchGuard did not create and that it closes: they carry no pool's tags, and one that has lost its last node would not
    * be found again. Stays when the next handover begins, since they stay closed.

@@ -2,6 +2,7 @@ import type { Clock } from "./clock.ts";
 import type { Cloud } from "./cloud/cloud.ts";
 import type { Cluster } from "./cluster/cluster.ts";
 import type { RolloutConfig } from "./config/index.ts";
+import type { Controls } from "./controls.ts";
 import { Abandoned } from "./errors.ts";
 import type { Inventory } from "./inventory.ts";
 import type { HeldLease } from "./lease.ts";
@@ -40,6 +41,8 @@ export interface Run extends Job {
   inventory: Inventory;
   lease: HeldLease;
   state: RunState;
+  /** What the operators want of it. */
+  controls: Controls;
   /** Milliseconds of the clock at which the handover began. */
   startedAt: number;
 }

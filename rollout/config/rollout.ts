@@ -104,6 +104,13 @@ const lease = z.strictObject({
   renewSeconds: seconds(1, 1800).default(DEFAULTS.leaseRenewSeconds),
 });
 
+const pause = z.strictObject({
+  /** How long a handover that an operator has paused may rest; it then ends, resumable by the next `up`. Seconds; default: no limit. */
+  timeoutSeconds: seconds(1).optional(),
+  /** How often a pause is told anew. Seconds; default 300. */
+  remindSeconds: seconds(1).default(DEFAULTS.pauseRemindSeconds),
+});
+
 const metrics = z.strictObject({
   /** File for node_exporter's textfile collector, replaced in one step at the end of each run. Default: none. */
   textfile: nonEmpty("the path of a file")
@@ -131,6 +138,8 @@ export const rolloutSchema = z.strictObject({
   health: health.prefault({}),
   /** The lock that allows one handover at a time on a cluster. */
   lease: lease.prefault({}),
+  /** While an operator has paused a handover (`npm run pause`). */
+  pause: pause.prefault({}),
   /** A handover that takes longer ends at a safe point, resumable by the next `up`. Seconds; default: no limit. */
   maxDurationSeconds: seconds(60).optional(),
   /** When the CI job that runs `pulumi up` is ended from outside; the plan warns if it would not be enough. Seconds; default 21600, GitHub's own limit. */

@@ -186,9 +186,9 @@ export class Collector {
       this.health.push({ nodes, startedAt: line.time, windowSeconds, verdict: "open" });
       return;
     }
-    if (verdict !== undefined && verdict !== "passed") return;
+    if (verdict !== undefined && verdict !== "passed" && verdict !== "skipped") return;
     const open = this.health.findLast((it) => it.nodes.join() === nodes.join() && it.verdict === "open");
-    if (open !== undefined) open.verdict = "passed";
+    if (open !== undefined) open.verdict = verdict ?? "passed";
   }
 
   private pod(uid: string, pod: string): PodTrace {

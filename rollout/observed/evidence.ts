@@ -118,13 +118,13 @@ export const evidenceSchema = z.strictObject({
   waves: z.array(z.strictObject({ wave: whole, startedAt: at, nodes: z.array(z.string()) })),
   nodes: z.array(node),
   pods: z.array(pod),
-  /** Health windows: `passed`, or `open` where the run ended before its verdict or by its breach (`why` says so). */
+  /** Health windows: `passed`, `skipped` by an operator, or `open` where the run ended before its verdict or by its breach (`why` says so). */
   health: z.array(
     z.strictObject({
       nodes: z.array(z.string()),
       startedAt: at,
       windowSeconds: seconds.optional(),
-      verdict: z.enum(["passed", "open"]),
+      verdict: z.enum(["passed", "skipped", "open"]),
     }),
   ),
   requests: z.strictObject({

@@ -9,6 +9,7 @@ const PAGES = [
   "docs/architecture",
   "docs/ci",
   "docs/configuration",
+  "docs/controls",
   "docs/drain",
   "docs/observed",
   "docs/permissions",
