@@ -7,7 +7,9 @@ import { Controls, whoAsked } from "./controls.ts";
 import { hold, interrupt, pause, rollback, withdraw } from "./failure.ts";
 import { count } from "./finding.ts";
 import { greenReady, openGreen, protectGreen } from "./green.ts";
-import { healthWindow } from "./health.ts";
+import { Health } from "./health/health.ts";
+import { judge as judgeMetrics } from "./health/judge.ts";
+import { sourcesOf } from "./health/sources/index.ts";
 import { Inventory } from "./inventory.ts";
 import { identity, takeLease } from "./lease.ts";
 import { EVENT, runStateName, STATE_NAMESPACE } from "./names.ts";
@@ -61,11 +63,14 @@ export async function handover(job: Job): Promise<Outcome> {
     inventory = await Inventory.open(cluster);
     const state = await RunState.load(cluster, job.target.pool, freshRecord(job));
     const run: Run = { ...job, signal: stop, inventory, lease, state, controls, startedAt: clock.now() };
+    const health = new Health(run, job.measured ?? (await sourcesOf(job.config.health, job)), judgeMetrics);
     try {
-      return await steps(run);
+      return await steps({ ...run, health });
     } catch (error) {
       controls.end("has failed and is putting back what it closed");
       throw await putBack({ ...run, signal: end.signal }, stop.aborted ? stop.reason : error);
+    } finally {
+      await health.stop();
     }
   } finally {
     inventory?.close();
@@ -74,7 +79,10 @@ export async function handover(job: Job): Promise<Outcome> {
   }
 }
 
-async function steps(run: Run): Promise<Outcome> {
+/** A run with the watch over its workloads. */
+type WatchedRun = Run & { health: Health };
+
+async function steps(run: WatchedRun): Promise<Outcome> {
   const { target, log, state } = run;
   log.info(
     "start",
@@ -86,9 +94,11 @@ async function steps(run: Run): Promise<Outcome> {
   );
   await passPreflight(run, run.inventory, resumable(state.record), true);
   await openGreen(run);
+  if (blueNodes(run).length > 0) run.health.start();
   await greenReady(run);
   if (blueNodes(run).length > 0) {
     await safePoint(run, "before anything is closed");
+    await run.health.takeBaseline();
     await protectGreen(run);
     await recordBaseline(run);
     await moveAll(run, await closeBlue(run));
@@ -120,10 +130,10 @@ async function recordBaseline(run: Run): Promise<void> {
  * joined, left, or got other pods.
  * @param closed UIDs of the nodes that are closed; grows.
  */
-async function moveAll(run: Run, closed: Set<string>): Promise<void> {
+async function moveAll(run: WatchedRun, closed: Set<string>): Promise<void> {
   const drainer = new Drainer(run);
   for (const { metadata } of blueNodes(run))
-    if (isFinished(run, metadata.name)) await judge(run, drainer, [metadata.name]);
+    if (isFinished(run, metadata.name)) await judge(run, drainer, [metadata.name], undefined);
   const rest = async (where: string): Promise<void> => drainer.stoodStill(await safePoint(run, where));
   if (run.config.drain.canary && run.state.record.canary === undefined) {
     await rest("before the canary");
@@ -198,7 +208,7 @@ function tellOrder(run: Run, waves: readonly Place[][], told: Set<string>): void
 
 /** These nodes together, until all of their pods are replaced, and the health window over what they gave up. */
 async function moveWave(
-  run: Run,
+  run: WatchedRun,
   drainer: Drainer,
   closed: Set<string>,
   wave: readonly Place[],
@@ -210,16 +220,17 @@ async function moveWave(
     run.log.info("wave", `${afterOf(run, names)} are drained together: ${names.join(", ")}`, {
       nodes: names,
     });
+  const since = run.clock.now();
   await drainer.begin(nodes);
   const windows = run.config.health.windowSeconds > 0;
   await move(run, drainer, closed, () =>
     names.every((name) => (windows ? drainer.isDrained(name) : drainer.isMoved(name))),
   );
-  await judge(run, drainer, names);
+  await judge(run, drainer, names, since);
 }
 
 /** One pod of each workload, and a health window over all of them, before any node is drained (rollout.drain.canary). */
-async function moveCanary(run: Run, drainer: Drainer, closed: Set<string>): Promise<void> {
+async function moveCanary(run: WatchedRun, drainer: Drainer, closed: Set<string>): Promise<void> {
   const pods = canariesOf(run);
   const names = [...new Set(pods.map(({ spec }) => spec?.nodeName ?? ""))];
   run.log.info("wave", `the canary moves one pod of each of ${count(pods.length, "workload")} first`, {
@@ -227,41 +238,54 @@ async function moveCanary(run: Run, drainer: Drainer, closed: Set<string>): Prom
     pods: pods.map(podName),
     nodes: names,
   });
+  const since = run.clock.now();
   await drainer.beginCanary(pods);
   await move(run, drainer, closed, () => names.every((name) => drainer.isMoved(name)));
   drainer.endCanary();
   // also those that an interrupted run had moved: its window was cut off
   const owners = new Set(Object.values(run.state.record.nodes).flatMap((record) => record.owners));
-  const scope = { after: "the canary", nodes: names };
-  await skippable(run, scope, (window) => healthWindow(window, scope, workloadsOf(run.inventory, owners)));
+  const scope = { after: "the canary", nodes: names, since };
+  const workloads = workloadsOf(run.inventory, owners);
+  await skippable(run, scope, (window) => run.health.window(window, scope, workloads));
   mayAct(run);
   await run.state.save({ canary: "passed" });
 }
 
 /** A pod that the selector leaves out: moved alone, when all others are, with a health window of its own. */
-async function moveLast(run: Run, drainer: Drainer, closed: Set<string>, pod: Pod): Promise<void> {
+async function moveLast(run: WatchedRun, drainer: Drainer, closed: Set<string>, pod: Pod): Promise<void> {
   stopAtLimit(run, blueNodes(run).length);
   const node = pod.spec?.nodeName ?? "";
+  const since = run.clock.now();
   const workloads = await drainer.beginLast(pod);
   await move(run, drainer, closed, () => drainer.isDrained(node));
-  await watch(run, [node], workloads);
+  await watch(run, [node], workloads, since);
 }
 
-/** The health window after the nodes of a wave. */
-async function judge(run: Run, drainer: Drainer, nodes: readonly string[]): Promise<void> {
+/** The health window after the nodes of a wave. @param since when their drain began; undefined: in an earlier run */
+async function judge(
+  run: WatchedRun,
+  drainer: Drainer,
+  nodes: readonly string[],
+  since: number | undefined,
+): Promise<void> {
   const workloads = nodes.flatMap((node) => drainer.workloadsMovedFrom(node));
-  await watch(run, nodes, [...new Map(workloads.map((it) => [it.uid, it])).values()]);
+  await watch(run, nodes, [...new Map(workloads.map((it) => [it.uid, it])).values()], since);
 }
 
 /** A health window whose verdict is recorded: nodes without one, since the run was killed, are watched by the next run. */
-async function watch(run: Run, nodes: readonly string[], workloads: readonly Workload[]): Promise<void> {
+async function watch(
+  run: WatchedRun,
+  nodes: readonly string[],
+  workloads: readonly Workload[],
+  since: number | undefined,
+): Promise<void> {
   const records = nodes.flatMap((node) => {
     const record = run.state.record.nodes[node];
     return record === undefined ? [] : [{ node, record }];
   });
   if (run.config.health.windowSeconds === 0 || records.length === 0 || workloads.length === 0) return;
-  const scope = { after: afterOf(run, nodes), nodes };
-  await skippable(run, scope, (window) => healthWindow(window, scope, workloads));
+  const scope = { after: afterOf(run, nodes), nodes, since };
+  await skippable(run, scope, (window) => run.health.window(window, scope, workloads));
   mayAct(run);
   await run.state.saveNodes(
     Object.fromEntries(records.map(({ node, record }) => [node, { ...record, owners: [] }])),

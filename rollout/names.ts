@@ -32,6 +32,8 @@ export const LEASE_NAME = "patchguard";
 export const runStateName = (pool: string): string => `patchguard-${pool}`;
 /** Name of the ConfigMap that holds the evidence of a pool's last run (see rollout/observed/). */
 export const evidenceName = (pool: string): string => `patchguard-${pool}-evidence`;
+/** Name of the ConfigMap that holds the metrics of a pool's workloads from before anything was closed (see rollout/health/baseline.ts). */
+export const baselineName = (pool: string): string => `patchguard-${pool}-baseline`;
 /** ConfigMap that records that `destroy` was consented to (see rollout/consent.ts). */
 export const CONSENT_NAME = "patchguard-destroy-consent";
 /** Reporting component of the Kubernetes Events, and field manager of the writes. */
@@ -51,6 +53,7 @@ export const EVENT = {
   drained: "PatchGuardDrained",
   held: "PatchGuardHeld",
   rolledBack: "PatchGuardRolledBack",
+  inconclusive: "PatchGuardInconclusive",
   paused: "PatchGuardPaused",
   resumed: "PatchGuardResumed",
   windowSkipped: "PatchGuardWindowSkipped",

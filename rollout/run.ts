@@ -4,6 +4,7 @@ import type { Cluster } from "./cluster/cluster.ts";
 import type { RolloutConfig } from "./config/index.ts";
 import type { Controls } from "./controls.ts";
 import { Abandoned } from "./errors.ts";
+import type { Measured } from "./health/measured.ts";
 import type { Inventory } from "./inventory.ts";
 import type { HeldLease } from "./lease.ts";
 import type { RunLog } from "./log.ts";
@@ -30,6 +31,8 @@ export interface Job {
   log: RunLog;
   /** What is asked of cluster and cloud, where somebody counts. */
   requests?: RequestCounts | undefined;
+  /** What is measured in health windows, in place of what the config says; tests measure by themselves. */
+  measured?: Measured | undefined;
   /** All pools of the stack, this one included: whose metrics go out together. */
   pools?: readonly string[] | undefined;
   /** Aborted with Interrupted (the operator's wish) or Abandoned (the engine died). */

@@ -45,7 +45,7 @@ function slimPod(pod: Pod, shared: Shared): void {
   }
   if (status !== undefined) {
     const rest = status as Record<string, unknown>;
-    for (const field of ["podIPs", "hostIPs", "podIP", "hostIP", "qosClass", "ephemeralContainerStatuses"])
+    for (const field of ["podIPs", "hostIPs", "hostIP", "qosClass", "ephemeralContainerStatuses"])
       delete rest[field];
     // in the middle of a resize (KEP-1287) a container may hold more than its spec asks for; else the two are alike
     const resizing = status.conditions?.some(({ type }) => type.startsWith("PodResize")) === true;

@@ -204,6 +204,7 @@ export interface Pod extends KubeObject {
     initContainerStatuses?: ContainerStatus[];
     startTime?: string;
     nominatedNodeName?: string;
+    podIP?: string;
   };
 }
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { DEFAULTS } from "../names.ts";
-import { flag, seconds, wholeNumber } from "./fields.ts";
+import { dnsLabel, flag, nonEmpty, seconds, wholeNumber } from "./fields.ts";
 import { positive } from "./health-rule.ts";
 import { datadog, newRelic } from "./health-saas.ts";
 
@@ -30,6 +30,19 @@ export const health = z.strictObject({
     .default("hold"),
   /** How many times in a row a source may fail before the run holds. Default: 4. */
   errorLimit: wholeNumber(0, 1000, "a number of failures").default(4),
+  /** Workloads that need time after a move before their numbers mean anything (cold caches). Default: none. */
+  warmUps: z
+    .array(
+      z.strictObject({
+        namespace: dnsLabel(63),
+        /** Of the workload: `Deployment`, `StatefulSet`, …. Default: any. */
+        kind: nonEmpty("a kind such as Deployment").optional(),
+        name: nonEmpty("the name of a workload"),
+        /** Seconds of each window that do not count for it. */
+        seconds: seconds(1, 3600),
+      }),
+    )
+    .default([]),
   /** CPU and memory from the Metrics API: judged where it is served (`auto`), a must (`required`), or not asked (`off`). Default: auto. */
   metricsApi: z
     .enum(["auto", "required", "off"], { error: () => "must be auto, required or off" })

@@ -28,6 +28,8 @@ export interface Metric {
   timesBaseline?: number | undefined;
   /** Either limit is enough for a breach; else both must be breached. */
   critical: boolean;
+  /** A baseline beyond `limit` is no reason not to start: nobody has set this limit, it is a default of ours. */
+  onlyWarns?: boolean | undefined;
   /** Samples of a window that may be beyond the limits. Undefined: a quarter of them. */
   failureLimit?: number | undefined;
   /** Samples within the limits that a window must end with. */

@@ -1,5 +1,6 @@
 import { type RolloutConfig, rolloutSchema } from "../../rollout/config/rollout.ts";
 import { handover, type Outcome } from "../../rollout/handover.ts";
+import type { Measured } from "../../rollout/health/measured.ts";
 import { type LogLine, RunLog } from "../../rollout/log.ts";
 import type { Job } from "../../rollout/run.ts";
 import { SimulatedCrash, type SessionOptions } from "./session.ts";
@@ -40,6 +41,8 @@ export interface RunOptions extends SessionOptions {
   onClient?: (client: Client) => void;
   /** Sees every line of the run's log as it is written: what happens in the world at that moment. */
   onLine?: (line: LogLine) => void;
+  /** What health windows measure; nothing but the cluster's own signs without it. */
+  measured?: Measured;
   /** What runs; the handover itself unless something is put around it. */
   work?: (job: Job) => Promise<Outcome>;
 }
@@ -74,6 +77,7 @@ export async function runHandover(on: World, name: string, options: RunOptions =
     cluster: client.cluster,
     cloud: client.cloud,
     clock: client.clock,
+    measured: options.measured,
     log: new RunLog(client.clock, [(line) => log.push(line), options.onLine ?? ((): void => undefined)]),
     signal,
   };

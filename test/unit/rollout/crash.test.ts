@@ -108,7 +108,7 @@ describe("a crash after every write", () => {
       runs.flatMap(({ log }) =>
         log.filter(
           ({ event, message, workloads }) =>
-            event === "health" && message.includes("window of") && String(workloads) === "default/kafka",
+            event === "health" && message.includes("window of") && String(workloads) === "StatefulSet default/kafka",
         ),
       ).length;
     const clean = await smallWorld(SEED);

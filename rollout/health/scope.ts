@@ -1,0 +1,64 @@
+import type { Inventory } from "../inventory.ts";
+import { controllerOf } from "../picture.ts";
+import { isFinished, workloadPodsOn } from "../pods.ts";
+import type { Pod } from "../cluster/types.ts";
+import { isBlue, isGreen, type Target } from "../target.ts";
+import { type Workload, workloadOf } from "../whole.ts";
+import type { Watched, WatchedPod } from "./metric.ts";
+
+/** What a scope is made of. */
+export interface Scene {
+  inventory: Inventory;
+  target: Target;
+}
+
+/** `Deployment shop/web`: the name of a workload in messages, samples and evidence. */
+export const labelOf = ({ kind, namespace, name }: Pick<Watched, "kind" | "namespace" | "name">): string =>
+  `${kind} ${namespace}/${name}`;
+
+/** What people know: the Deployment in place of its ReplicaSet. An update of the Deployment meanwhile is the same workload. */
+export function topOf({ inventory }: Scene, workload: Workload): Workload {
+  if (workload.kind !== "ReplicaSet") return workload;
+  const set = inventory.get("ReplicaSet", workload.name, workload.namespace);
+  const owner = set === undefined ? undefined : controllerOf(set);
+  if (owner === undefined) return workload;
+  return { kind: owner.kind, namespace: workload.namespace, name: owner.name, uid: owner.uid };
+}
+
+/** The controllers of everything that a handover will move: what the first baseline is about. */
+export function workloadsOnBlue({ inventory, target }: Scene): Workload[] {
+  const pods = inventory
+    .all("Node")
+    .filter((node) => isBlue(target, node))
+    .flatMap(({ metadata }) => workloadPodsOn(inventory, metadata.name));
+  const workloads = pods.flatMap((pod) => workloadOf(pod) ?? []).filter(({ kind }) => kind !== "Job");
+  return [...new Map(workloads.map((it) => [it.uid, it])).values()];
+}
+
+/** These workloads with their live pods, as sources are asked for them; several controllers of one Deployment are one. */
+export function watchedOf(scene: Scene, workloads: readonly Workload[]): Watched[] {
+  const watched = new Map<string, Watched & { pods: WatchedPod[] }>();
+  for (const workload of workloads) {
+    const { kind, namespace, name } = topOf(scene, workload);
+    const label = labelOf({ kind, namespace, name });
+    const entry = watched.get(label) ?? { kind, namespace, name, pods: [] };
+    watched.set(label, entry);
+    const pods = scene.inventory.podsOf(workload.uid).filter((pod) => pod.spec?.nodeName && !isFinished(pod));
+    entry.pods.push(...pods.map((pod) => watchedPod(scene, pod)));
+  }
+  return [...watched.values()];
+}
+
+function watchedPod({ inventory, target }: Scene, pod: Pod): WatchedPod {
+  const node = pod.spec?.nodeName ?? "";
+  const object = inventory.get("Node", node);
+  const generation =
+    object === undefined
+      ? undefined
+      : isGreen(target, object)
+        ? "green"
+        : isBlue(target, object)
+          ? "blue"
+          : undefined;
+  return { name: pod.metadata.name, uid: pod.metadata.uid, node, generation, ip: pod.status?.podIP };
+}
