@@ -40,6 +40,10 @@ export async function drainBench({ nodes, mixes, full }: DrainOptions): Promise<
 
 async function onOneCluster(mix: Mix, nodes: number): Promise<string[]> {
   const dir = path.join(mkdtempSync(path.join(tmpdir(), "patchguard-bench-")), "sandbox");
+  const stopped = (signal: NodeJS.Signals): void => {
+    void stopSandbox({ dir }).finally(() => process.kill(process.pid, signal));
+  };
+  process.once("SIGINT", stopped).once("SIGTERM", stopped);
   try {
     const box = await startSandbox({
       dir,
@@ -66,6 +70,7 @@ async function onOneCluster(mix: Mix, nodes: number): Promise<string[]> {
       cluster.close();
     }
   } finally {
+    process.off("SIGINT", stopped).off("SIGTERM", stopped);
     await stopSandbox({ dir });
   }
 }

@@ -25,6 +25,7 @@ export class BenchCluster {
   private readonly mix: Mix;
   readonly nodes: number;
   workloads: Workload[] = [];
+  private leg = 0;
 
   private constructor(box: Sandbox, view: ClusterView, mix: Mix, nodes: number) {
     this.box = box;
@@ -44,8 +45,12 @@ export class BenchCluster {
 
   readonly blue = (): string[] => this.names("old");
 
+  /** Never the same names twice: KWOK stumbles over the Lease of a node that comes again, and renews none any more. */
   private names(prefix: string): string[] {
-    return Array.from({ length: this.nodes }, (_, at) => `${prefix}-${String(at).padStart(3, "0")}`);
+    return Array.from(
+      { length: this.nodes },
+      (_, at) => `${prefix}-${this.leg}-${String(at).padStart(3, "0")}`,
+    );
   }
 
   private pool(prefix: string, generation: string): FakeNode[] {
@@ -60,6 +65,7 @@ export class BenchCluster {
 
   /** Old nodes full of pods, each Ready and each budget with room; then the new nodes, empty. */
   async fill(): Promise<void> {
+    this.leg++;
     this.workloads = this.mix.workloads(this.nodes);
     await addFakeNodes(this.api, this.pool("old", OLD));
     await this.view.nodesReady(this.names("old"), 300);
