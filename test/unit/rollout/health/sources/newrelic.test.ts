@@ -78,7 +78,7 @@ describe("New Relic", () => {
     assert.deepEqual(variables, {
       account: 42,
       nrql: `SELECT filter(count(*), WHERE error IS true) AS bad, count(*) AS total FROM Transaction WHERE k8s.namespaceName IN ('pay', 'shop') ${FACET} LIMIT 5000 SINCE ${FROM} UNTIL ${TO}`,
-      timeout: 10,
+      timeout: 8,
     });
   });
 
@@ -152,7 +152,7 @@ describe("New Relic", () => {
         /metric errors: it refused the query \(INVALID_INPUT, NRQL Syntax/,
         false,
       ],
-      [graphql("query timed out", "TIMEOUT"), /took longer than 10 s \(TIMEOUT/, true],
+      [graphql("query timed out", "TIMEOUT"), /took longer than 8 s \(TIMEOUT/, true],
       [graphql("slow down", "TOO_MANY_REQUESTS"), /rate limit is used up/, true],
       [
         graphql(`${KEY} may not read this account`, "ACCESS_DENIED"),
@@ -161,6 +161,7 @@ describe("New Relic", () => {
       ],
       [graphql("an unknown trouble"), /the query failed \(an unknown trouble\)/, true],
       [{ json: { data: { actor: { account: null } } } }, /account 42 gave no answer/, false],
+      [{ json: { data: { actor: { account: { nrql: null } } } } }, /account 42 gave no answer/, false],
     ];
     for (const [answer, message, passing] of cases) {
       const told = await error(ratio, answer);
