@@ -16,7 +16,16 @@ export interface Judgement {
   /** A sentence for people: value, baseline, limit, counts. */
   reason: string;
   value?: number | undefined;
+  /** The same before the drain, as the limit counts it. */
   baseline?: number | undefined;
+  /** The limit that was applied: absolute and relative put together. */
+  limit?: number | undefined;
+  /** The same value on blue, meanwhile. */
+  blue?: number | undefined;
+  /** Of ratio and histogram: requests on green. */
+  requests?: number | undefined;
+  /** Of a breach: how likely noise alone makes such a difference, corrected for the number of comparisons. */
+  chance?: number | undefined;
   samples: readonly Sample[];
 }
 
