@@ -124,7 +124,7 @@ export class Health {
       },
       () => {
         const failing = sampler.failing();
-        if (failing.some(({ failures }) => failures > errorLimit)) return true;
+        if (failing.some(({ failures, lasting }) => lasting || failures > errorLimit)) return true;
         return run.clock.now() >= end && failing.length === 0 ? true : undefined;
       },
     ).catch((error: unknown) => {

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { messageOf } from "../errors.ts";
-import type { Metric, Reading, Sample, Source, Watched } from "./metric.ts";
+import { type Metric, type Reading, type Sample, type Source, SourceError, type Watched } from "./metric.ts";
 import { type Interval, intervalsOf } from "./series.ts";
 
 /** How a source has been doing. */
@@ -10,6 +10,8 @@ export interface SourceHealth {
   failures: number;
   /** The last failure, in its words. */
   why: string;
+  /** It will not answer until somebody acts: an expired key, a wrong query. */
+  lasting: boolean;
 }
 
 export interface SamplerOptions {
@@ -41,6 +43,8 @@ export class Sampler {
   /** By metric and subject: when the last reading was measured; a second one of that moment is the same. */
   private readonly measuredAt = new Map<string, number>();
   private readonly listeners = new Set<() => void>();
+  /** By source: not asked again before, milliseconds of the clock; it has asked for patience. */
+  private readonly restUntil = new Map<string, number>();
   private readonly ended = new AbortController();
   private phase = new AbortController();
   private running: Promise<void> | undefined;
@@ -145,22 +149,26 @@ export class Sampler {
     const { metrics, sources } = this.options;
     const workloads = this.options.workloads();
     if (workloads.length === 0) return;
-    const failed = new Map<string, string>();
+    const failed = new Map<string, { why: string; lasting: boolean }>();
+    const resting = new Set([...this.restUntil].flatMap(([name, until]) => (to < until ? [name] : [])));
     await Promise.all(
       metrics.map(async (metric) => {
         const source = sources.find(({ name }) => name === metric.source);
-        if (source === undefined) return;
+        if (source === undefined || resting.has(source.name)) return;
         const lag = source.lagSeconds * 1000;
         try {
           const readings = await this.read(source, metric, workloads, from - lag, to - lag);
           this.keep(metric, readings, workloads, from - lag, to - lag);
         } catch (error) {
-          if (!this.ended.signal.aborted) failed.set(source.name, messageOf(error));
+          const lasting = error instanceof SourceError && !error.passing;
+          failed.set(source.name, { why: messageOf(error), lasting });
+          if (error instanceof SourceError && error.retryAfterSeconds !== undefined)
+            this.restUntil.set(source.name, to + error.retryAfterSeconds * 1000);
         }
       }),
     );
     if (this.ended.signal.aborted) return;
-    for (const { name } of sources) this.note(name, failed.get(name));
+    for (const { name } of sources) if (!resting.has(name)) this.note(name, failed.get(name));
     for (const listener of [...this.listeners]) listener();
   }
 
@@ -211,9 +219,14 @@ export class Sampler {
     }
   }
 
-  private note(source: string, why: string | undefined): void {
+  private note(source: string, failure: { why: string; lasting: boolean } | undefined): void {
     const before = this.health.get(source)?.failures ?? 0;
-    const health = { source, failures: why === undefined ? 0 : before + 1, why: why ?? "" };
+    const health = {
+      source,
+      failures: failure === undefined ? 0 : before + 1,
+      why: failure?.why ?? "",
+      lasting: failure?.lasting ?? false,
+    };
     this.health.set(source, health);
     if ((before === 0) !== (health.failures === 0)) this.options.onHealth(health);
   }

@@ -76,7 +76,9 @@ export async function healthWindow(
       const now = run.clock.now();
       const bad = signs.breaches(now);
       if (bad.length > 0) throw breach(run, scope, "breached", bad, []);
-      const failing = sampler.failing().find(({ failures }) => failures > health.errorLimit);
+      const failing = sampler
+        .failing()
+        .find(({ failures, lasting }) => lasting || failures > health.errorLimit);
       if (failing !== undefined) throw sourceError(run, scope, failing);
       if (sampler.metrics.length === 0) return now >= ends(0) ? NOTHING_MEASURED : undefined;
       const last = now >= ends(health.extensionSeconds);
@@ -116,17 +118,25 @@ async function conclude(run: Run, scope: Scope, { outcome, judgements }: Verdict
     return;
   }
   if (outcome === "fail") throw breach(run, scope, "breached", of("fail"), judgements);
-  const open = [...of("inconclusive"), ...of("open")];
-  const why = `health window after ${scope.after} decided nothing: ${some(open)}`;
-  run.log.warning("health", why, { nodes: scope.nodes, verdict: "inconclusive", judgements });
-  if (onInconclusive === "rollback") throw new Breach(why);
-  const goOn = `To go on: see whether these metrics still have data and traffic, then run \`pulumi up\` again; or set rollout.health.onInconclusive: continue.`;
-  if (onInconclusive === "hold") throw new Hold(`${why}. ${goOn}`);
+  const open = some([...of("inconclusive"), ...of("open")]);
+  run.log.warning("health", `health window after ${scope.after} decided nothing: ${open}`, {
+    nodes: scope.nodes,
+    verdict: "inconclusive",
+    judgements,
+  });
+  if (onInconclusive === "rollback")
+    throw new Breach(`health window after ${scope.after} decided nothing: ${open}`);
+  if (onInconclusive === "hold") {
+    throw new Hold(
+      `health window after ${scope.after} decided nothing: ${open}. ` +
+        `To go on: see whether these metrics still have data and traffic, then run \`pulumi up\` again; or set rollout.health.onInconclusive: continue.`,
+    );
+  }
   await announce(run, {
     event: "health",
     reason: EVENT.inconclusive,
     object: { kind: "ConfigMap", namespace: STATE_NAMESPACE, name: runStateName(run.target.pool) },
-    message: `${why}; the handover of pool ${run.target.pool} goes on (rollout.health.onInconclusive: continue).`,
+    message: `health window after ${scope.after} decided nothing: ${open}; the handover of pool ${run.target.pool} goes on (rollout.health.onInconclusive: continue).`,
     warning: true,
   });
 }
@@ -148,10 +158,13 @@ function sourceError(
   scope: Scope,
   { source, failures, why }: { source: string; failures: number; why: string },
 ): Hold {
-  const message = `health window after ${scope.after}: source ${source} failed ${failures} times in a row (${why})`;
-  run.log.warning("health", message, { nodes: scope.nodes, verdict: "error" });
+  run.log.warning("health", `source ${source} failed ${failures} times in a row: ${why}`, {
+    nodes: scope.nodes,
+    verdict: "error",
+  });
   return new Hold(
-    `${message}. Without it nobody knows how the workloads are. To go on: bring ${source} back, then run \`pulumi up\` again.`,
+    `source ${source} failed ${failures} times in a row (${why}) in the health window after ${scope.after}: nobody knows how the workloads are. ` +
+      `To go on: bring ${source} back, then run \`pulumi up\` again.`,
   );
 }
 

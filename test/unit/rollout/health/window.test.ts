@@ -10,7 +10,7 @@ import {
 } from "../../../simulated/handovers.ts";
 import { errors, type Measure, SimulatedSource, traffic } from "../../../simulated/metrics.ts";
 import type { World } from "../../../simulated/world.ts";
-import type { Metric } from "../../../../rollout/health/metric.ts";
+import { type Metric, SourceError } from "../../../../rollout/health/metric.ts";
 
 const SEED = 5;
 const HEALTHY: Measure = (_pod, _workload, question) => traffic(1000, 0.001, question);
@@ -188,6 +188,47 @@ describe("health windows with metrics", () => {
       /source simulated failed 5 times in a row \(503 Service Unavailable\).*To go on: bring simulated back/,
     );
     assert.deepEqual(leftovers(on), []);
+  });
+
+  it("hold at once when a source says that it will not answer until somebody acts", async function () {
+    this.timeout(30_000);
+    let source: SimulatedSource | undefined;
+    let failedAt = 0;
+    const { ended, on } = await run(HEALTHY, {
+      before: (it) => (source = it),
+      onLine: ({ event, message, time }) => {
+        if (event !== "health" || !message.includes("health window of") || source === undefined) return;
+        source.failure = new SourceError("the key has expired", { passing: false });
+        failedAt = Date.parse(time);
+      },
+    });
+    assert.match(
+      ended.error?.message ?? "",
+      /source simulated failed 1 times in a row \(the key has expired\)/,
+    );
+    const held = ended.log.find(({ verdict }) => verdict === "error");
+    assert.ok(Date.parse(held?.time ?? "") - failedAt < 2000, story(on, ended));
+  });
+
+  it("leave a source alone for as long as it asks, and go on when it answers again", async function () {
+    this.timeout(30_000);
+    let asked: number | undefined;
+    const rests: number[] = [];
+    const { ended, on } = await run(HEALTHY, {
+      before: (source) => {
+        const read = source.read.bind(source);
+        source.read = (question) => {
+          if (source.questions.length === 40 && asked === undefined) {
+            asked = question.to;
+            return Promise.reject(new SourceError("429", { passing: true, retryAfterSeconds: 6 }));
+          }
+          if (asked !== undefined) rests.push(question.to - asked);
+          return read(question);
+        };
+      },
+    });
+    assert.ok(ended.outcome, `${ended.error?.message}\n${story(on, ended)}`);
+    assert.ok((rests[0] ?? 0) >= 6000, `asked again after ${rests[0]} ms`);
   });
 
   it("are judged by the baseline of the first run when a run goes on", async function () {
