@@ -1,10 +1,21 @@
 import type { EvictionResult } from "../cluster/cluster.ts";
 import type { LogLine } from "../log.ts";
 import { BlockedTimes, type Obstacle } from "./blocked.ts";
-import type { BlockedTime, Cause, Evidence, NodeEvidence, PodEvidence } from "./evidence.ts";
+import type { Judgement } from "../health/verdict.ts";
+import {
+  type BlockedTime,
+  type Cause,
+  type Evidence,
+  type JudgementEvidence,
+  type NodeEvidence,
+  type PodEvidence,
+  VERDICTS,
+} from "./evidence.ts";
 
 /** Lines that the evidence keeps as they are; the terminal has long lost them by then. */
 const LOG_LIMIT = 5000;
+/** Samples that are kept of windows that passed; those of others are kept in any case. */
+const SAMPLE_LIMIT = 100_000;
 /** Told pod by pod, with times, in the evidence's own list. */
 const ABOUT_PODS = new Set(["evict", "evict-refused", "pod-gone", "pod-moved"]);
 
@@ -50,6 +61,8 @@ export class Collector {
   private evictions = 0;
   private rehearsals = 0;
   private unlogged = 0;
+  private samples = 0;
+  private unkept = 0;
   private resumed = false;
 
   /** A line of the run's log. */
@@ -95,7 +108,12 @@ export class Collector {
       pods: [...this.pods].map(([uid, trace]) => podEvidence(uid, trace)),
       health: this.health,
       log: this.log,
-      ...(this.unlogged > 0 && { cut: { log: this.unlogged } }),
+      ...(this.unlogged + this.unkept > 0 && {
+        cut: {
+          ...(this.unlogged > 0 && { log: this.unlogged }),
+          ...(this.unkept > 0 && { samples: this.unkept }),
+        },
+      }),
     };
   }
 
@@ -186,9 +204,33 @@ export class Collector {
       this.health.push({ nodes, startedAt: line.time, windowSeconds, verdict: "open" });
       return;
     }
-    if (verdict !== undefined && verdict !== "passed" && verdict !== "skipped") return;
+    const known = verdict === undefined ? "passed" : VERDICTS.find((it) => it === verdict);
     const open = this.health.findLast((it) => it.nodes.join() === nodes.join() && it.verdict === "open");
-    if (open !== undefined) open.verdict = verdict ?? "passed";
+    if (open === undefined || known === undefined) return;
+    open.verdict = known;
+    open.endedAt = line.time;
+    const { judgements } = line as { judgements?: readonly Judgement[] };
+    if (judgements !== undefined && judgements.length > 0)
+      open.judgements = judgements.map((it) => this.judgement(it));
+  }
+
+  private judgement({ samples, ...rest }: Judgement): JudgementEvidence {
+    const { workload, metric, outcome, reason, value, baseline, limit, blue, requests } = rest;
+    const judged: JudgementEvidence = { workload, metric, outcome, reason };
+    for (const [name, number] of Object.entries({ value, baseline, limit, blue, requests }))
+      if (number !== undefined && Number.isFinite(number)) judged[name as "value"] = number;
+    if (this.samples + samples.length > SAMPLE_LIMIT && outcome === "pass") {
+      this.unkept += samples.length;
+      return judged;
+    }
+    this.samples += samples.length;
+    judged.samples = samples.map((sample) => ({
+      at: iso(sample.at),
+      ...(sample.value !== undefined && { value: sample.value }),
+      ...(sample.total !== undefined && { total: sample.total }),
+      ...(sample.bad !== undefined && { bad: sample.bad }),
+    }));
+    return judged;
   }
 
   private pod(uid: string, pod: string): PodTrace {

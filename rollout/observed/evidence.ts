@@ -35,6 +35,9 @@ export const CAUSES = [
   "preflight",
 ] as const;
 
+/** Of a health window. */
+export const VERDICTS = ["passed", "failed", "inconclusive", "error", "skipped", "open"] as const;
+
 const pod = z.strictObject({
   /** `namespace/name` */
   pod: z.string(),
@@ -88,6 +91,33 @@ const blocked = z.strictObject({
   pods: whole,
 });
 
+/** What a health window's samples said of one workload and metric. */
+const judgement = z.strictObject({
+  /** `Deployment shop/web` */
+  workload: z.string(),
+  metric: z.string(),
+  outcome: z.enum(["pass", "fail", "inconclusive", "error", "open"]),
+  /** In a sentence: value, baseline, limit, counts. */
+  reason: z.string(),
+  value: z.number().optional(),
+  baseline: z.number().optional(),
+  limit: z.number().optional(),
+  /** The same value on blue, at the same time. */
+  blue: z.number().optional(),
+  requests: z.number().optional(),
+  /** Every sample that it rests on; left out where there are too many to be kept (`cut` says how many). */
+  samples: z
+    .array(
+      z.strictObject({
+        at,
+        value: z.number().optional(),
+        total: z.number().optional(),
+        bad: z.number().optional(),
+      }),
+    )
+    .optional(),
+});
+
 export const evidenceSchema = z.strictObject({
   /** Layout of this document. */
   version: z.literal(1),
@@ -118,13 +148,15 @@ export const evidenceSchema = z.strictObject({
   waves: z.array(z.strictObject({ wave: whole, startedAt: at, nodes: z.array(z.string()) })),
   nodes: z.array(node),
   pods: z.array(pod),
-  /** Health windows: `passed`, `skipped` by an operator, or `open` where the run ended before its verdict or by its breach (`why` says so). */
+  /** Health windows; `skipped` by an operator, `open` where the run ended before its verdict. */
   health: z.array(
     z.strictObject({
       nodes: z.array(z.string()),
       startedAt: at,
       windowSeconds: seconds.optional(),
-      verdict: z.enum(["passed", "skipped", "open"]),
+      endedAt: at.optional(),
+      verdict: z.enum(VERDICTS),
+      judgements: z.array(judgement).optional(),
     }),
   ),
   requests: z.strictObject({
@@ -139,6 +171,7 @@ export const evidenceSchema = z.strictObject({
 
 export type Evidence = z.output<typeof evidenceSchema>;
 export type PodEvidence = z.output<typeof pod>;
+export type JudgementEvidence = z.output<typeof judgement>;
 export type NodeEvidence = z.output<typeof node>;
 export type BlockedTime = z.output<typeof blocked>;
 export type Result = (typeof RESULTS)[number];

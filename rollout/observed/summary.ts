@@ -34,6 +34,13 @@ const total = ({
 const slowestNode = (a: Evidence["nodes"][number], b: Evidence["nodes"][number]): number =>
   (b.drainSeconds ?? Infinity) - (a.drainSeconds ?? Infinity) || a.node.localeCompare(b.node);
 
+/** Of a window that passed nobody asks for every sample; of others the samples of what did not pass stay. */
+function brief(window: Evidence["health"][number]): Evidence["health"][number] {
+  const { judgements, ...rest } = window;
+  const told = judgements?.filter(({ outcome }) => outcome !== "pass") ?? [];
+  return told.length === 0 ? rest : { ...rest, judgements: told };
+}
+
 /** @param part 1 keeps what fits into KEEP, 2 half of that, and so on */
 function cutTo(evidence: Evidence, part: number): Evidence {
   const cut: Record<string, number> = { ...evidence.cut };
@@ -48,7 +55,7 @@ function cutTo(evidence: Evidence, part: number): Evidence {
     waves: kept("waves", evidence.waves, KEEP.waves),
     nodes: kept("nodes", evidence.nodes, KEEP.nodes),
     pods: kept("pods", evidence.pods, KEEP.pods),
-    health: kept("health", evidence.health, KEEP.health, true),
+    health: kept("health", evidence.health.map(brief), KEEP.health, true),
     log: kept("log", evidence.log, KEEP.log, true),
   };
   const proof =

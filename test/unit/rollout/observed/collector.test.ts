@@ -81,7 +81,23 @@ describe("the evidence of a recorded run", () => {
   });
   it("health windows with their verdicts", () => {
     assert.deepEqual(evidence.health, [
-      { nodes: ["a", "b"], startedAt: instant(58), windowSeconds: 30, verdict: "passed" },
+      {
+        nodes: ["a", "b"],
+        startedAt: instant(58),
+        endedAt: instant(88),
+        windowSeconds: 30,
+        verdict: "passed",
+        judgements: [
+          {
+            workload: "StatefulSet shop/db",
+            metric: "errors",
+            outcome: "pass",
+            reason: "StatefulSet shop/db: errors 0.1 %",
+            value: 0.001,
+            samples: [{ at: instant(73), value: 0.001, total: 1000, bad: 1 }],
+          },
+        ],
+      },
     ]);
   });
   it("the log but for single pods", () => {
@@ -118,6 +134,31 @@ describe("the evidence of a recorded run", () => {
       { cause: "several-budgets", namespace: "shop", seconds: 60, podSeconds: 60, pods: 1 },
     ]);
   });
+  it("of very many samples those of windows that passed are left out, and counted", () => {
+    const collector = new Collector();
+    const samples = Array.from({ length: 60_000 }, () => ({ at: second(1), value: 1 }));
+    const judged = (outcome: string) => ({
+      workload: "Deployment shop/web",
+      metric: "cpu",
+      outcome,
+      reason: "",
+      samples,
+    });
+    for (const node of ["a", "b", "c"]) {
+      collector.line(line(1, "health", { nodes: [node], windowSeconds: 5 }));
+      const verdict = node === "c" ? "failed" : "passed";
+      collector.line(
+        line(6, "health", { nodes: [node], verdict, judgements: [judged(node === "c" ? "fail" : "pass")] }),
+      );
+    }
+    const { health, cut } = collector.collected(second(9));
+    assert.deepEqual(
+      health.map(({ judgements }) => judgements?.[0]?.samples?.length),
+      [60_000, undefined, 60_000],
+    );
+    assert.deepEqual(cut, { samples: 60_000 });
+  });
+
   it("a health window without an end is open; one of a single node is closed by a line without a verdict", () => {
     const collector = new Collector();
     collector.line(line(1, "health", { node: "a", windowSeconds: 5 }));

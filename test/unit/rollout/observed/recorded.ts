@@ -79,7 +79,21 @@ export function recorded(): Collector {
     line(58, "node-moved", { node: "a" }),
     line(58, "node-drained", { node: "a", pods: 2, seconds: 38 }),
     line(58, "health", { nodes: ["a", "b"], windowSeconds: 30, workloads: ["shop/db"] }),
-    line(88, "health", { nodes: ["a", "b"], verdict: "passed" }),
+    line(88, "health", {
+      nodes: ["a", "b"],
+      verdict: "passed",
+      judgements: [
+        {
+          workload: "StatefulSet shop/db",
+          metric: "errors",
+          outcome: "pass",
+          reason: "StatefulSet shop/db: errors 0.1 %",
+          value: 0.001,
+          baseline: undefined,
+          samples: [{ at: second(73), value: 0.001, total: 1000, bad: 1 }],
+        },
+      ],
+    }),
     line(90, "finish"),
   );
   return collector;
