@@ -55,7 +55,7 @@ function cutTo(evidence: Evidence, part: number): Evidence {
     waves: kept("waves", evidence.waves, KEEP.waves),
     nodes: kept("nodes", evidence.nodes, KEEP.nodes),
     pods: kept("pods", evidence.pods, KEEP.pods),
-    health: kept("health", evidence.health.map(brief), KEEP.health, true),
+    health: kept("health", part === 1 ? evidence.health : evidence.health.map(brief), KEEP.health, true),
     log: kept("log", evidence.log, KEEP.log, true),
   };
   const proof =
