@@ -72,7 +72,11 @@ export function countsOf(samples: readonly Sample[]): Counts {
   return { bad, total };
 }
 
-export const valuesOf = (samples: readonly Sample[]): number[] => samples.flatMap(({ value }) => value ?? []);
+export function valuesOf(samples: readonly Sample[]): number[] {
+  const values: number[] = [];
+  for (const { value } of samples) if (value !== undefined) values.push(value);
+  return values;
+}
 
 /** The source said something, be it that there was no request. */
 export const isAnswer = ({ value, total }: Sample): boolean => value !== undefined || total !== undefined;

@@ -29,4 +29,5 @@ function limits({ case: { metric }, baseline }: Assessment): string {
   return parts.length === 0 ? "" : `, limit ${parts.join(metric.critical ? " or " : " and ")}`;
 }
 
-const whole = (value: number): string => Math.round(value).toLocaleString("en-US");
+const GROUPED = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+const whole = (value: number): string => GROUPED.format(value);

@@ -57,7 +57,9 @@ export function noiseOf(windows: readonly (readonly number[])[], least: number):
     }
   }
   const estimate = squares > 0 ? products / squares : 0;
-  const autocorrelation = Math.min(MOST_AUTOCORRELATION, Math.max(least, estimate));
+  // more than was assumed counts as far as the estimate is sure of it
+  const sure = estimate - Math.sqrt((1 - least ** 2) / Math.max(1, n));
+  const autocorrelation = Math.min(MOST_AUTOCORRELATION, Math.max(least, sure));
   // the means take a part of the spread with them: the more, the less the samples are worth
   const taken = windows.reduce((sum, { length }) => sum + length / effective(length, autocorrelation), 0);
   const square = autocorrelation ** 2;
