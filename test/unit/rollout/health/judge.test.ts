@@ -126,6 +126,19 @@ describe("judge: what is no breach", () => {
     );
   });
 
+  it("the more is compared at once, the surer a breach must be", () => {
+    const slight = { ...P99, timesBaseline: 1.05 };
+    const one = caseOf(slight, 0.2, series(P99, 0.32));
+    const others = Array.from({ length: 79 }, (_, at) =>
+      caseOf(P99, 0.2, series(P99, 0.2), { workload: `Deployment shop/other-${at}` }),
+    );
+    const chance = (...cases: Case[]): number => judge(cases, LAST).judgements[0]?.chance ?? NaN;
+    assert.ok(chance(one) > 0);
+    assert.equal((chance(one, ...others) / chance(one)).toFixed(6), "80.000000");
+    assert.equal(judge([one], LAST).outcome, "fail");
+    assert.equal(judge([one, ...others], LAST).outcome, "inconclusive");
+  });
+
   it("what blue suffers as well, at the same time, is not the image's fault", () => {
     for (const [metric, usual, now] of [
       [ERRORS, 0.001, 0.05],
