@@ -9,16 +9,16 @@ import { workloadOf } from "./whole.ts";
 /**
  * One Ready pod of each workload that is on blue: what `rollout.drain.canary` moves before any node is drained, so that a bad image is
  * met by one replica of each at most. Not of Jobs, whose pods cannot be compared; not an operator's primary; not what goes last.
- * A workload that serves on green already has had its canary.
+ * A workload that has a pod on green, Ready or not, or of which an earlier run has moved one, has had its canary.
  */
 export function canariesOf(run: Run): Pod[] {
   const { inventory, config } = run;
-  const done = new Set(
-    greenNodes(run)
+  const done = new Set([
+    ...greenNodes(run)
       .flatMap(({ metadata }) => workloadPodsOn(inventory, metadata.name))
-      .filter(isPodReady)
       .flatMap((pod) => workloadOf(pod)?.uid ?? []),
-  );
+    ...Object.values(run.state.record.nodes).flatMap(({ owners }) => owners),
+  ]);
   const chosen: Pod[] = [];
   for (const { node } of nodeOrder(run, blueNodes(run))) {
     for (const pod of workloadPodsOn(inventory, node.metadata.name)) {

@@ -67,13 +67,25 @@ export function podTimeoutOf(
       };
 }
 
+/** The same of a workload, by any of its pods. */
+export function timeoutOfWorkload(
+  { config, inventory }: Pick<Run, "config" | "inventory">,
+  { uid }: Workload,
+): { podTimeoutSeconds: number; setting: string } {
+  const [pod] = inventory.podsOf(uid);
+  const { podTimeoutSeconds } = config.drain;
+  return pod === undefined
+    ? { podTimeoutSeconds, setting: "rollout.drain.podTimeoutSeconds" }
+    : podTimeoutOf(pod, config.drain);
+}
+
 /** A workload whose pods an interrupted run had evicted gets the time of any other. @throws Hold */
 export function checkResumed(run: Run, workload: Workload, drain: NodeDrain, now: number): void {
-  const { podTimeoutSeconds } = run.config.drain;
+  const { podTimeoutSeconds, setting } = timeoutOfWorkload(run, workload);
   if (!over(now, drain.cordonedAt, podTimeoutSeconds)) return;
   throw new Hold(
     `${nameOf(workload)}, whose pods an earlier run had moved off node ${drain.node}, was not whole ${podTimeoutSeconds} s later ` +
-      `(rollout.drain.podTimeoutSeconds): ${whyNotWhole(run.inventory, workload)}. To go on: mend that, then run \`pulumi up\` again.`,
+      `(${setting}): ${whyNotWhole(run.inventory, workload)}. To go on: mend that, then run \`pulumi up\` again.`,
   );
 }
 
@@ -84,11 +96,11 @@ export function checkShort(
   { node, shortSince = 0 }: NodeDrain,
   now: number,
 ): void {
-  const { podTimeoutSeconds } = run.config.drain;
+  const { podTimeoutSeconds, setting } = timeoutOfWorkload(run, workload);
   if (!over(now, shortSince, podTimeoutSeconds)) return;
   throw new Hold(
     `${nameOf(workload)}, whose pods had moved off node ${node} and were all back, has been short again for ${podTimeoutSeconds} s ` +
-      `(rollout.drain.podTimeoutSeconds): ${whyNotWhole(run.inventory, workload)}. To go on: mend that, then run \`pulumi up\` again.`,
+      `(${setting}): ${whyNotWhole(run.inventory, workload)}. To go on: mend that, then run \`pulumi up\` again.`,
   );
 }
 

@@ -8,13 +8,13 @@ import { Evictor } from "./evictor.ts";
 import { count } from "./finding.ts";
 import { graceOf, type Mover, type NodeDrain, placeOf } from "./mover.ts";
 import { DEFAULTS, EVENT } from "./names.ts";
-import { byName, isFinished, isPodReady, isTerminating, judgePod, podName, workloadPodsOn } from "./pods.ts";
+import { byName, isFinished, isTerminating, judgePod, podName, workloadPodsOn } from "./pods.ts";
 import { handoverTaint } from "./ownership.ts";
 import { mayAct, type Run } from "./run.ts";
 import type { NodeRecord } from "./run-state.ts";
 import { Turns } from "./turns.ts";
 import { notHandedOver } from "./volumes.ts";
-import { isWhole, whyNotWhole, type Workload, workloadOf, workloadsOf } from "./whole.ts";
+import { counts, isWhole, replicas, whyNotWhole, type Workload, workloadOf, workloadsOf } from "./whole.ts";
 
 const REMIND_SECONDS = 60;
 /** Watches are renewed every 20 s and give up on a silent connection after 30 s (cluster/watch.ts): beyond this nobody knows. */
@@ -143,6 +143,15 @@ export class Drainer {
     }
   }
 
+  /** Pods that came after the node's turn had begun are recorded, too, before they are asked. */
+  private async intendLate(drain: NodeDrain): Promise<void> {
+    const moved = new Set(this.run.state.record.nodes[drain.node]?.moved);
+    const late = [...drain.movers.values()].filter(
+      ({ pod, evictedAt }) => evictedAt === undefined && !moved.has(pod.metadata.uid),
+    );
+    if (late.length > 0) await this.intend(new Map([[drain.node, late.map(({ pod }) => pod)]]));
+  }
+
   isMoved(node: string): boolean {
     return this.nodes.get(node)?.moved ?? false;
   }
@@ -213,6 +222,7 @@ export class Drainer {
    */
   async pass(): Promise<void> {
     this.wholeNow.clear();
+    this.recovered();
     const ready: NodeDrain[] = [];
     for (const drain of this.nodes.values()) {
       if (drain.drained && !drain.waits) {
@@ -221,7 +231,9 @@ export class Drainer {
       }
       if (await this.lost(drain)) continue;
       await this.keepCordoned(drain);
+      const known = drain.movers.size;
       this.notice(drain);
+      if (drain.movers.size > known) await this.intendLate(drain);
       ready.push(drain);
     }
     if (this.inventoryIsFresh() && !this.evictor.isResting()) {
@@ -235,6 +247,18 @@ export class Drainer {
     for (const drain of this.nodes.values())
       if (!drain.drained || drain.waits) await this.follow(drain, moving);
     this.remind();
+  }
+
+  /** What a workload lacked before, and has got since, it may not lack again by our hand. */
+  private recovered(): void {
+    const { inventory, state, clock } = this.run;
+    const { missingBefore } = state.record;
+    for (const workload of workloadsOf(inventory, new Set(Object.keys(missingBefore)))) {
+      const missing = missingBefore[workload.uid] ?? 0;
+      if (missing <= 0) continue;
+      const { wanted = 0, ready } = replicas(inventory, workload, this.evictor.evicted, clock.now());
+      if (wanted - ready < missing) missingBefore[workload.uid] = Math.max(0, wanted - ready);
+    }
   }
 
   /** Evictions are decided by the watches: while one of them is silent nothing is asked, and the movers' deadlines run. */
@@ -271,7 +295,9 @@ export class Drainer {
         );
       }
       const { uid } = pod.metadata;
-      const late = now - drain.cordonedAt > (DEFAULTS.quietSeconds + 2) * 1000;
+      // seen late may mean that we were slow, and bound late that clocks differ: both together are somebody's doing
+      const quiet = drain.cordonedAt + (DEFAULTS.quietSeconds + 2) * 1000;
+      const late = now > quiet && boundAt(pod, now) > quiet;
       const mayStay = isTerminating(pod) || drain.last.has(uid);
       if ((late || this.bounced(drain, pod)) && !mayStay) {
         throw new Hold(
@@ -299,7 +325,6 @@ export class Drainer {
         byUs: false,
         goneAt: undefined,
         arrived: false,
-        wasReady: true,
       });
     }
   }
@@ -483,20 +508,20 @@ export class Drainer {
   }
 
   /**
-   * A StatefulSet's pod is back when the pod of its own name is Ready: a sibling that recovers meanwhile does not count in its
-   * place. Nothing is to come when the set is gone or shrank; a pod that was not Ready before gets `podTimeoutSeconds` and no more.
+   * A StatefulSet's pod is back when the pod of its own name has been Ready for `minReadySeconds`: a sibling that recovers meanwhile does
+   * not count in its place. Nothing is to come when the set is gone or shrank.
    */
   private succeeded(mover: Mover, workload: Workload): boolean {
-    const { inventory, clock, config } = this.run;
+    const { inventory, clock } = this.run;
     const { name, namespace, uid } = mover.pod.metadata;
     const successor = inventory.get("Pod", name, namespace);
-    if (successor !== undefined && successor.metadata.uid !== uid && isPodReady(successor)) return true;
     const set = inventory.get("StatefulSet", workload.name, workload.namespace);
+    const minReady = set?.spec?.minReadySeconds ?? 0;
+    if (successor !== undefined && successor.metadata.uid !== uid && counts(successor, minReady, clock.now()))
+      return true;
     if (set?.metadata.uid !== workload.uid) return true;
     const ends = (set.spec?.ordinals?.start ?? 0) + (set.spec?.replicas ?? 1);
-    if (Number(name.slice(name.lastIndexOf("-") + 1)) >= ends) return true;
-    const gone = mover.goneAt ?? clock.now();
-    return !mover.wasReady && clock.now() - gone >= config.drain.podTimeoutSeconds * 1000;
+    return Number(name.slice(name.lastIndexOf("-") + 1)) >= ends;
   }
 
   private volumesMissing(mover: Mover, drain: NodeDrain): string | undefined {
@@ -580,6 +605,13 @@ export class Drainer {
     }
   }
 }
+
+/** When it was bound, as far as the cluster says; a pod without a scheduler is bound when it is made. */
+const boundAt = ({ metadata, status }: Pod, now: number): number => {
+  const bound = status?.conditions?.find(({ type, status }) => type === "PodScheduled" && status === "True");
+  const at = Date.parse(bound?.lastTransitionTime ?? metadata.creationTimestamp ?? "");
+  return Number.isNaN(at) ? now : at;
+};
 
 const inHand = (
   node: string,

@@ -1,6 +1,6 @@
 import type { Pod } from "./cluster/types.ts";
 import { type Mover, placeOf } from "./mover.ts";
-import { isPodReady, podName } from "./pods.ts";
+import { podName } from "./pods.ts";
 import { judgeRefusal, type Refusal } from "./refusals.ts";
 import { mayAct, type Run } from "./run.ts";
 
@@ -28,11 +28,16 @@ export class Evictor {
 
   /** All answers are in before the first failure is thrown: no eviction is under way while things are put back. */
   async askAll(movers: readonly Mover[]): Promise<void> {
+    let failed = false; // what is under way is waited for; nothing more is begun
     const queue = movers.values();
     const work = async (): Promise<void> => {
       for (const mover of queue) {
         if (this.isResting()) return;
-        await this.ask(mover);
+        if (failed) return;
+        await this.ask(mover).catch((error: unknown) => {
+          failed = true;
+          throw error;
+        });
       }
     };
     const answers = await Promise.allSettled(
@@ -46,7 +51,6 @@ export class Evictor {
     const { name, namespace = "default", uid } = mover.pod.metadata;
     mayAct(run);
     mover.askedAt = run.clock.now();
-    mover.wasReady = isPodReady(mover.pod);
     const result = await run.cluster.evict({ name, namespace, uid });
     const now = run.clock.now();
     if (result.outcome === "evicted" || result.outcome === "gone") {

@@ -26,7 +26,7 @@ import { imageText, zoneOf } from "./target.ts";
 import { type Proof, verify } from "./verify.ts";
 import { until } from "./wait.ts";
 import { wavesOf } from "./waves.ts";
-import { missingReplicas, type Workload, workloadsOf } from "./whole.ts";
+import { isWhole, missingReplicas, whyNotWhole, type Workload, workloadsOf } from "./whole.ts";
 
 /** What a handover that succeeded leaves behind. */
 export interface Outcome {
@@ -113,15 +113,19 @@ async function steps(run: WatchedRun): Promise<Outcome> {
   return finish(run, proof);
 }
 
-/** Who was short of replicas before we moved anything; on a resume the first account stands. */
+/**
+ * Who was short of replicas before we moved anything. On a resume the first account stands for those whose pods we have moved and not
+ * seen whole through a health window since: what they lack may be our own doing. Others are counted afresh.
+ */
 async function recordBaseline(run: Run): Promise<void> {
   mayAct(run);
   const { state, inventory } = run;
   const pods = blueNodes(run).flatMap((node) => workloadPodsOn(inventory, node.metadata.name));
   const begun = Object.keys(state.record.nodes).length > 0;
-  const missingBefore = begun
-    ? state.record.missingBefore
-    : missingReplicas(inventory, pods, run.clock.now());
+  const now = missingReplicas(inventory, pods, run.clock.now());
+  const ours = new Set(Object.values(state.record.nodes).flatMap(({ owners }) => owners));
+  const earlier = Object.fromEntries([...ours].map((uid) => [uid, state.record.missingBefore[uid] ?? 0]));
+  const missingBefore = begun ? { ...now, ...earlier } : now;
   await state.save({ phase: "moving", missingBefore });
 }
 
@@ -246,9 +250,29 @@ async function moveCanary(run: WatchedRun, drainer: Drainer, closed: Set<string>
   const owners = new Set(Object.values(run.state.record.nodes).flatMap((record) => record.owners));
   const scope = { after: "the canary", nodes: names, since };
   const workloads = workloadsOf(run.inventory, owners);
+  await untilWhole(run, workloads);
   await skippable(run, scope, (window) => run.health.window(window, scope, workloads));
   mayAct(run);
   await run.state.save({ canary: "passed" });
+}
+
+/** What an earlier run's canary has moved must be back before it is watched. @throws Hold */
+async function untilWhole(run: Run, workloads: readonly Workload[]): Promise<void> {
+  const { inventory, state, clock, signal } = run;
+  const { podTimeoutSeconds } = run.config.drain;
+  const short = (): Workload | undefined =>
+    workloads.find((it) => !isWhole(inventory, it, state.record.missingBefore, new Set(), clock.now()));
+  const late = (): Hold => {
+    const it = short();
+    const name = it === undefined ? "a workload" : `${it.kind} ${it.namespace}/${it.name}`;
+    const why = it === undefined ? "" : `: ${whyNotWhole(inventory, it)}`;
+    return new Hold(
+      `${name}, of which the canary has moved a pod, was not whole ${podTimeoutSeconds} s later (rollout.drain.podTimeoutSeconds)${why}. To go on: mend that, then run \`pulumi up\` again.`,
+    );
+  };
+  await until({ clock, signal, wakes: inventory, timeoutSeconds: podTimeoutSeconds, late }, () =>
+    short() === undefined ? true : undefined,
+  );
 }
 
 /** A pod that the selector leaves out: moved alone, when all others are, with a health window of its own. */

@@ -25,8 +25,6 @@ export interface Mover {
   volumesMissingAt?: number;
   /** Its workload is whole again and its volumes are handed over: what happens to it from here on is not our doing. */
   arrived: boolean;
-  /** Was it Ready when its eviction was asked for? */
-  wasReady: boolean;
 }
 
 /** A node that is being emptied. */

@@ -1,5 +1,6 @@
 import { announce } from "./alert.ts";
-import { setBlueTaint } from "./close.ts";
+import { blueNodes, setBlueTaint } from "./close.ts";
+import { handoverTaint, isCordonedByUs } from "./ownership.ts";
 import { EVENT, runStateName, STATE_NAMESPACE } from "./names.ts";
 import type { Run } from "./run.ts";
 
@@ -12,6 +13,9 @@ export class Relief {
   private relaxed = false;
   constructor(run: Run) {
     this.run = run;
+    this.relaxed = blueNodes(run).some(
+      (node) => !isCordonedByUs(node) && handoverTaint(node)?.effect === "PreferNoSchedule",
+    );
   }
   async look(): Promise<void> {
     const { run } = this;

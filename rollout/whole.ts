@@ -49,7 +49,7 @@ function ownerObject(
 }
 
 /** A pod counts once it has been Ready for its owner's minReadySeconds. */
-function counts(pod: Pod, minReadySeconds: number, now: number): boolean {
+export function counts(pod: Pod, minReadySeconds: number, now: number): boolean {
   if (!isPodReady(pod)) return false;
   if (minReadySeconds === 0) return true;
   const since = pod.status?.conditions?.find(({ type }) => type === "Ready")?.lastTransitionTime;
