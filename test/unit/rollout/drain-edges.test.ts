@@ -39,7 +39,7 @@ const isReady = ({ metadata, status }: Pod): boolean =>
 
 /** A pod that an operator owns, on this node. */
 const operatorPod = (on: World, name: string, owner: string, nodeName: string, kind = "Cluster"): Pod =>
-  on.store.create(
+  on.store.create<"Pod">(
     "Pod",
     {
       metadata: {
@@ -52,7 +52,7 @@ const operatorPod = (on: World, name: string, owner: string, nodeName: string, k
       status: { phase: "Pending", conditions: [] },
     },
     "operator",
-  ) as Pod;
+  );
 
 const recordOf = (on: World): string =>
   on.store.get("ConfigMap", "patchguard-workers", "kube-system")?.data?.["record"] ?? "";
