@@ -10,6 +10,8 @@ export interface Announcer {
   cluster: Cluster;
   clock: Clock;
   log: RunLog;
+  /** Who passes announcements on to people elsewhere (rollout/alerts/); returns at once and never throws. */
+  alerts?: { hear(news: Announcement): void } | undefined;
 }
 
 const API_VERSION: Record<string, string> = {
@@ -34,13 +36,14 @@ export interface Announcement {
 }
 
 /**
- * Tells people: a line on the terminal, an NDJSON line, and a Kubernetes Event on the object. Never throws: a lost Event is
- * logged, and must stop neither a pause nor a rollback.
+ * Tells people: a line on the terminal, an NDJSON line, a Kubernetes Event on the object, and an alert where the config names sinks.
+ * Never throws: a lost Event is logged, and must stop neither a pause nor a rollback. Alerts are sent beside the run.
  */
 export async function announce(to: Announcer, news: Announcement): Promise<void> {
   const fields = { ...news.fields, object: nameOf(news.object), reason: news.reason };
   if (news.warning) to.log.warning(news.event, news.message, fields);
   else to.log.info(news.event, news.message, fields);
+  to.alerts?.hear(news);
   const { kind, name, namespace, uid } = news.object;
   const now = new Date(to.clock.now()).toISOString().replace(/\.\d+Z$/, "Z");
   const home = namespace ?? "default"; // events of cluster-wide objects live in default, as kubectl's do

@@ -32,6 +32,7 @@ export type LogEvent =
   | "interrupt"
   | "verify"
   | "event-lost"
+  | "alert-lost"
   | "finish"
   | "evidence"
   | "metrics"

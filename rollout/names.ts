@@ -34,6 +34,8 @@ export const runStateName = (pool: string): string => `patchguard-${pool}`;
 export const evidenceName = (pool: string): string => `patchguard-${pool}-evidence`;
 /** Name of the ConfigMap that holds the metrics of a pool's workloads from before anything was closed (see rollout/health/baseline.ts). */
 export const baselineName = (pool: string): string => `patchguard-${pool}-baseline`;
+/** Name of the ConfigMap that holds a pool's open alerts (see rollout/alerts/open.ts). */
+export const alertsName = (pool: string): string => `patchguard-${pool}-alerts`;
 /** ConfigMap that records that `destroy` was consented to (see rollout/consent.ts). */
 export const CONSENT_NAME = "patchguard-destroy-consent";
 /** Reporting component of the Kubernetes Events, and field manager of the writes. */

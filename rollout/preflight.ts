@@ -1,8 +1,9 @@
 import { announce } from "./alert.ts";
 import { Blocked } from "./errors.ts";
 import type { Pod } from "./cluster/types.ts";
-import { count, type Finding, nameOf, sentence, sortFindings } from "./finding.ts";
+import { count, type Finding, nameOf, type ObjectRef, sentence, sortFindings } from "./finding.ts";
 import type { Inventory } from "./inventory.ts";
+import type { Fields } from "./log.ts";
 import { EVENT } from "./names.ts";
 import { isTerminating, judgePod, workloadPodsOn } from "./pods.ts";
 import type { CloudFacts } from "./cloud/facts.ts";
@@ -131,7 +132,7 @@ export async function passPreflight(
         object: finding.object,
         message: `paused before anything was touched: ${sentence(finding)}`,
         warning: true,
-        fields: { finding, pool: job.target.pool },
+        fields: { finding, pool: job.target.pool, ...standingOf(inventory, finding.object) },
       });
     }
     for (const [key, finding] of told) {
@@ -142,6 +143,7 @@ export async function passPreflight(
         reason: EVENT.unblocked,
         object: finding.object,
         message: `${nameOf(finding.object)} no longer blocks pool ${job.target.pool}.`,
+        fields: { finding, pool: job.target.pool },
       });
     }
     return blocking(now).length === 0 ? now : undefined;
@@ -180,6 +182,16 @@ async function limitsOf({ green, target, cloud }: Job, made: boolean): Promise<C
   if (!made) return facts;
   const { instanceTypes, launched, hopLimits } = facts;
   return { instanceTypes, launched, hopLimits, notAsked: [] };
+}
+
+/** For alerts: of a budget how many healthy pods it needs and has, of a pod where it is. */
+function standingOf(inventory: Inventory, { kind, namespace, name }: ObjectRef): Fields {
+  if (kind === "PodDisruptionBudget") {
+    const status = inventory.get("PodDisruptionBudget", name, namespace)?.status;
+    return { needs: status?.desiredHealthy, has: status?.currentHealthy };
+  }
+  if (kind === "Pod") return { node: inventory.get("Pod", name, namespace)?.spec?.nodeName };
+  return {};
 }
 
 const keyOf = (finding: Finding): string => `${finding.rule} ${nameOf(finding.object)}`;

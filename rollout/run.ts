@@ -1,3 +1,4 @@
+import type { Announcer } from "./alert.ts";
 import type { Clock } from "./clock.ts";
 import type { Cloud } from "./cloud/cloud.ts";
 import type { Cluster } from "./cluster/cluster.ts";
@@ -23,12 +24,16 @@ export interface Job {
   config: RolloutConfig;
   /** `<project>/<stack>`: the part of the Lease holder's name that stays the same from run to run. */
   stack: string;
+  /** Name of the Kubernetes cluster, for alerts. */
+  clusterName?: string | undefined;
   /** Identifies this process. */
   runId: string;
   cluster: Cluster;
   cloud: Cloud;
   clock: Clock;
   log: RunLog;
+  /** Where announcements also go (rollout/alerts/alerted.ts). */
+  alerts?: Announcer["alerts"];
   /** What is asked of cluster and cloud, where somebody counts. */
   requests?: RequestCounts | undefined;
   /** What is measured in health windows, in place of what the config says; tests measure by themselves. */

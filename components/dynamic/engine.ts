@@ -86,6 +86,7 @@ const LASTING = new Set<LogEvent>([
   "finish",
   "lease",
   "event-lost",
+  "alert-lost",
   "error",
 ]);
 

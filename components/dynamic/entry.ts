@@ -7,10 +7,12 @@ import type { RolloutConfig } from "../../rollout/config/index.ts";
 import { clearConsent } from "../../rollout/consent.ts";
 import { Abandoned, messageOf } from "../../rollout/errors.ts";
 import { sentence } from "../../rollout/finding.ts";
+import { alerted } from "../../rollout/alerts/alerted.ts";
 import { gate, workLeft } from "../../rollout/gate.ts";
 import { handover } from "../../rollout/handover.ts";
 import { type LogSink, RunLog } from "../../rollout/log.ts";
 import { observed } from "../../rollout/observed/observed.ts";
+import { evidenceFile } from "../../rollout/observed/tell.ts";
 import type { Job } from "../../rollout/run.ts";
 import type { Target } from "../../rollout/target.ts";
 import type { GreenSpec } from "../../rollout/targets.ts";
@@ -112,6 +114,7 @@ async function withJob<T>(inputs: Stored, work: (job: Job) => Promise<T>): Promi
       green,
       config,
       stack,
+      clusterName: inputs.cluster.name,
       log,
       signal,
       runId: randomUUID().slice(0, 8),
@@ -131,14 +134,19 @@ type Outputs = Record<string, unknown>;
 async function runGate(inputs: Stored): Promise<Outputs> {
   const { sizes, warnings } = await withJob(inputs, async (job) => {
     await clearConsent(job.cluster);
-    return gate(job);
+    return alerted(job, gate);
   });
   return { ...inputs, sizes, warnings: warnings.map(sentence) };
 }
 
 async function runHandover(inputs: Stored): Promise<Outputs> {
+  const folder = localFolder(inputs);
   const { proof, nodes, pods, seconds } = await withJob(inputs, (job) =>
-    observed(job, handover, localFolder(inputs)),
+    observed(
+      job,
+      (watched) => alerted(watched, handover, { file: evidenceFile(folder, watched.target, watched.runId) }),
+      folder,
+    ),
   );
   return { ...inputs, proof, nodes, pods, seconds };
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { DEFAULTS } from "../names.ts";
+import { alerts } from "./alerts.ts";
 import { dnsLabel, flag, httpUrl, labelSelector, nonEmpty, seconds, wholeNumber } from "./fields.ts";
 import { health } from "./health.ts";
 
@@ -146,8 +147,8 @@ export const rolloutSchema = z.strictObject({
   jobTimeoutSeconds: seconds(60).default(DEFAULTS.jobTimeoutSeconds),
   /** Where the numbers of a run go, as Prometheus metrics. */
   metrics: metrics.prefault({}),
-  /** Reserved: where alerts go. Must be empty for now; alerts go to the terminal, Kubernetes Events and the run log. */
-  alerts: z.strictObject({}).prefault({}),
+  /** Where alerts go besides the terminal, Kubernetes Events and the run log. */
+  alerts: alerts.prefault({}),
   /** Reserved: must be empty for now. */
   rollback: z.strictObject({}).prefault({}),
   /** Reserved: must be empty for now. */

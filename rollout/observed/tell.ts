@@ -17,6 +17,13 @@ const PUSH_WHEN_INTERRUPTED_SECONDS = 1;
 /** Ends after which nothing is written into the cluster: nothing was begun, or another run may be at work. */
 const HANDS_OFF: readonly Result[] = ["blocked", "refused", "abandoned"];
 
+/** Where the whole evidence of a run is on the machine that runs `pulumi`. */
+export const evidenceFile = (
+  folder: string,
+  { pool, generation }: { pool: string; generation: string },
+  runId: string,
+): string => path.join(folder, `${pool}-${generation}-${runId}.evidence.json`);
+
 /** Puts the evidence where people and Prometheus find it. What cannot be written is one warning line; nothing is thrown. */
 export async function tell(job: Job, evidence: Evidence, folder: string | undefined): Promise<void> {
   const { log } = job;
@@ -30,7 +37,7 @@ export async function tell(job: Job, evidence: Evidence, folder: string | undefi
     }
   };
   if (folder !== undefined) {
-    const file = path.join(folder, `${pool}-${evidence.run.generation}-${evidence.run.id}.evidence.json`);
+    const file = evidenceFile(folder, evidence.run, evidence.run.id);
     await attempt("evidence", `the evidence (${file})`, () => {
       writeWhole(file, `${JSON.stringify(evidence, undefined, 2)}\n`);
       places.push(file);

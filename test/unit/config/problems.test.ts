@@ -474,9 +474,9 @@ describe("config: sections beside the pools", () => {
       /credentials never stand in the config/,
     ],
     [
-      "alerts to come",
-      { rollout: { alerts: { slack: "x" } } },
-      "patchguard:rollout.alerts.slack",
+      "an alert sink that is not known",
+      { rollout: { alerts: { pigeon: "x" } } },
+      "patchguard:rollout.alerts.pigeon",
       /not a setting/,
     ],
     [

@@ -6,6 +6,7 @@ import { textOf } from "./tables.ts";
 
 const PAGES = [
   "README",
+  "docs/alerts",
   "docs/architecture",
   "docs/ci",
   "docs/configuration",
