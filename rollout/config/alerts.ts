@@ -34,6 +34,8 @@ export const alerts = z.strictObject({
       secret: literal("secretFrom"),
     })
     .optional(),
+  /** A channel of Slack, by an incoming webhook. Default: none. */
+  slack: z.strictObject({ urlFrom: variable("PATCHGUARD_SLACK_URL"), url: literal("urlFrom") }).optional(),
 });
 
 export type AlertsConfig = z.output<typeof alerts>;

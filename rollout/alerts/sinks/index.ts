@@ -2,6 +2,7 @@ import type { AlertsConfig } from "../../config/alerts.ts";
 import type { RunLog } from "../../log.ts";
 import type { Sink } from "../sink.ts";
 import { BadSecret, type Environment } from "./secret.ts";
+import { slack } from "./slack.ts";
 import { webhook } from "./webhook.ts";
 
 export type { Environment } from "./secret.ts";
@@ -11,20 +12,10 @@ export type { Environment } from "./secret.ts";
  * urgent patch does not wait for somebody's chat.
  */
 export function sinksOf(config: AlertsConfig, env: Environment, log: RunLog): Sink[] {
-  const makers: [string, (() => Sink) | undefined][] = [
-    [
-      "webhook",
-      config.webhook &&
-        (
-          (it) => () =>
-            webhook(it, env)
-        )(config.webhook),
-    ],
-  ];
-  return makers.flatMap(([name, make]) => {
-    if (make === undefined) return [];
+  const made = <T>(name: string, section: T | undefined, make: (of: T, env: Environment) => Sink): Sink[] => {
+    if (section === undefined) return [];
     try {
-      return [make()];
+      return [make(section, env)];
     } catch (error) {
       const reason = error instanceof BadSecret ? error.message : "it cannot be used";
       log.warning("alert-lost", `this run sends no alerts to rollout.alerts.${name}: ${reason}`, {
@@ -32,5 +23,6 @@ export function sinksOf(config: AlertsConfig, env: Environment, log: RunLog): Si
       });
       return [];
     }
-  });
+  };
+  return [...made("webhook", config.webhook, webhook), ...made("slack", config.slack, slack)];
 }

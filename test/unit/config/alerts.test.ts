@@ -19,6 +19,7 @@ const SINKS: [string, Record<string, string>, string[]][] = [
     { urlFrom: "PATCHGUARD_WEBHOOK_URL", secretFrom: "PATCHGUARD_WEBHOOK_SECRET" },
     ["url", "secret"],
   ],
+  ["slack", { urlFrom: "PATCHGUARD_SLACK_URL" }, ["url"]],
 ];
 
 describe("config: alerts", () => {
