@@ -21,9 +21,6 @@ export interface LeaseTimes {
   renewSeconds: number;
 }
 
-/** A Lease that nobody has renewed for this long is dead, whatever the clocks say. */
-const LONG_DEAD_SECONDS = 300;
-
 /** Who reads the operators' wishes in the Lease's annotations (controls.ts). */
 export interface Inbox {
   /** @returns annotations to write with the renewal; null takes one away */
@@ -91,8 +88,7 @@ export async function takeLease(
       seenAt = clock.now();
     }
     const duration = (lease?.spec?.leaseDurationSeconds ?? times.durationSeconds) * 1000;
-    const age = clock.now() - Date.parse(lease?.spec?.renewTime ?? "");
-    const dead = id === "" || age > LONG_DEAD_SECONDS * 1000 || clock.now() - seenAt > duration;
+    const dead = id === "" || clock.now() - seenAt > duration;
     if (lease === undefined || dead) {
       const asked = clock.now();
       if (await write(cluster, clock, holder, times, lease))

@@ -1,6 +1,7 @@
 import type { Pod, PodDisruptionBudget } from "./cluster/types.ts";
 import { Hold } from "./errors.ts";
 import { type Mover, placeOf } from "./mover.ts";
+import { topOf } from "./health/scope.ts";
 import { isTerminating } from "./pods.ts";
 import { zeroByDesign } from "./preflight/budget-state.ts";
 import type { Run } from "./run.ts";
@@ -8,6 +9,9 @@ import type { Workload } from "./whole.ts";
 
 /** An eviction that a spent budget refused is asked again this soon when the watch says that the budget has room. */
 const RETRY_ROOM_SECONDS = 1;
+
+/** The disruption controller gives up on a pod that it was told is going, and is not, after this long: it then stands for nothing. */
+const DISRUPTED_SECONDS = 120;
 
 /** The scheduler's words for "green has no room" (k8s.io/kubernetes pkg/scheduler/framework/plugins). A volume in use is another matter. */
 const NO_ROOM =
@@ -20,9 +24,9 @@ const NO_ROOM =
 export class Turns {
   private readonly run: Run;
   private readonly whole: (workload: Workload) => boolean;
-  /** UIDs of workloads with a pod that was evicted and has no successor yet. */
+  /** UIDs of workloads with a pod that was evicted and has no successor yet; the Deployment's, for all of its ReplicaSets. */
   private readonly inFlight = new Set<string>();
-  /** By workload: UID of a pod of which nobody knows whether it was evicted. */
+  /** By the same: UID of a pod of which nobody knows whether it was evicted. */
   private readonly doubtful = new Map<string, string>();
   private readonly askedOfWorkload = new Set<string>();
   private readonly askedOfBudget = new Map<string, number>();
@@ -31,18 +35,26 @@ export class Turns {
   constructor(run: Run, movers: Iterable<Mover>, whole: (workload: Workload) => boolean) {
     this.run = run;
     this.whole = whole;
+    const controllers = new Set<string>();
     for (const { workload, evictedAt, arrived, byUs, pod } of movers) {
       if (workload === undefined || arrived) continue;
-      if (evictedAt !== undefined) this.inFlight.add(workload.uid);
-      else if (byUs) this.doubtful.set(workload.uid, pod.metadata.uid); // the answer was lost
+      if (evictedAt !== undefined) {
+        this.inFlight.add(this.keyOf(workload));
+        controllers.add(workload.uid);
+      } else if (byUs) this.doubtful.set(this.keyOf(workload), pod.metadata.uid); // the answer was lost
     }
-    this.noRoom = [...this.inFlight].some((uid) => run.inventory.podsOf(uid).some(hasNoRoom));
+    this.noRoom = [...controllers].some((uid) => run.inventory.podsOf(uid).some(hasNoRoom));
+  }
+
+  /** Whose pods take turns: a Deployment in the middle of a roll-out has two ReplicaSets, and is one workload. */
+  private keyOf(workload: Workload): string {
+    return topOf(this.run, workload).uid;
   }
 
   /** May its eviction be asked for now? Counts it as asked when so. @throws Hold for a Job that was not done in time */
   take(mover: Mover): boolean {
     if (!this.mayAsk(mover)) return false;
-    if (mover.workload !== undefined) this.askedOfWorkload.add(mover.workload.uid);
+    if (mover.workload !== undefined) this.askedOfWorkload.add(this.keyOf(mover.workload));
     for (const budget of this.run.inventory.budgetsOf(mover.pod)) {
       const key = keyOf(budget);
       this.askedOfBudget.set(key, (this.askedOfBudget.get(key) ?? 0) + 1);
@@ -61,20 +73,21 @@ export class Turns {
     }
     const budgets = run.inventory.budgetsOf(mover.pod);
     // a budget that has just let a pod go moves on, whose pod that ever was: the disruption controller has not counted it yet
-    if (budgets.some(({ status }) => Object.keys(status?.disruptedPods ?? {}).length > 0))
-      mover.waitingSince = now;
+    if (budgets.some((budget) => isCounting(budget, now))) mover.waitingSince = now;
     const { workload } = mover;
     // an operator moves its primary when the replicas are whole again: they have deadlines of their own, it does not wait yet
     const byDesign = budgets.some((it) => zeroByDesign(it, run.config.preflight.byDesign) !== undefined);
-    if (byDesign && workload !== undefined && this.inFlight.has(workload.uid)) mover.waitingSince = now;
+    if (byDesign && workload !== undefined && this.inFlight.has(this.keyOf(workload)))
+      mover.waitingSince = now;
     const room = Math.min(...budgets.map(({ status }) => status?.disruptionsAllowed ?? 0)); // Infinity without a budget
     const soon = mover.refusedByBudget && room > 0 && now >= mover.askedAt + RETRY_ROOM_SECONDS * 1000;
     if (now < mover.nextAt && !soon) return false;
     if (workload !== undefined && (workload.kind === "StatefulSet" || budgets.length === 0)) {
       // one at a time: for StatefulSets always (promise 6), for others where no budget says how many
       const { uid } = mover.pod.metadata;
-      const inDoubt = (this.doubtful.get(workload.uid) ?? uid) !== uid; // it is asked for again, the others wait
-      if (inDoubt || this.askedOfWorkload.has(workload.uid) || this.inFlight.has(workload.uid)) {
+      const key = this.keyOf(workload);
+      const inDoubt = (this.doubtful.get(key) ?? uid) !== uid; // it is asked for again, the others wait
+      if (inDoubt || this.askedOfWorkload.has(key) || this.inFlight.has(key)) {
         mover.waitingSince = now; // its turn has not come: the one before it has its own deadline
         return false;
       }
@@ -102,5 +115,9 @@ function hasNoRoom(pod: Pod): boolean {
   const scheduled = pod.status?.conditions?.find(({ type }) => type === "PodScheduled");
   return scheduled?.status === "False" && !isTerminating(pod) && NO_ROOM.test(scheduled.message ?? "");
 }
+
+/** It has let a pod go that it does not yet count as gone. */
+const isCounting = ({ status }: PodDisruptionBudget, now: number): boolean =>
+  Object.values(status?.disruptedPods ?? {}).some((at) => now - Date.parse(at) < DISRUPTED_SECONDS * 1000);
 
 const keyOf = ({ metadata }: PodDisruptionBudget): string => `${metadata.namespace}/${metadata.name}`;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Clock } from "../../../rollout/clock.ts";
 import { takeLease } from "../../../rollout/lease.ts";
 import { RunLog, type LogLine } from "../../../rollout/log.ts";
 import { LEASE_NAME, STATE_NAMESPACE } from "../../../rollout/names.ts";
@@ -27,5 +28,23 @@ describe("the Lease", () => {
       assert.equal(spec?.holderIdentity, "", `released ${after} ms after it was taken`);
       assert.deepEqual(lines, [], "and nothing to complain about");
     }
+  });
+
+  it("of another stack is left to it while it is renewed, also by a machine whose clock is ahead", async () => {
+    const world = new World({ seed: 1 });
+    const none = (): void => undefined;
+    const { cluster, clock } = world.client("theirs");
+    const theirs = { stack: "other", run: "one" };
+    await world.clock.run(takeLease(cluster, clock, new RunLog(clock, []), theirs, TIMES, none));
+    const mine = world.client("mine");
+    const ahead: Clock = {
+      now: () => mine.clock.now() + 360 * SECOND,
+      sleep: (milliseconds, signal) => mine.clock.sleep(milliseconds, signal),
+    };
+    const holder = { stack: "prod", run: "two" };
+    await assert.rejects(
+      world.clock.run(takeLease(mine.cluster, ahead, new RunLog(ahead, []), holder, TIMES, none)),
+      /is held by other\/one/,
+    );
   });
 });

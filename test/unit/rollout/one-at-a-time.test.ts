@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { BLUE, GREEN, runHandover, story } from "../../simulated/handovers.ts";
+import { isServing } from "../../simulated/workloads.ts";
+import { world, type World } from "../../simulated/world.ts";
+
+const OFF = { health: { windowSeconds: 0 } };
+
+const blueOf = (): Promise<World> =>
+  world({ seed: 11 })
+    .pool("workers", { ...BLUE, perZone: 1 })
+    .settled();
+const greenTo = (on: World): Promise<World> => on.pool("workers", { ...GREEN, perZone: 1 }).settled();
+const serving = (on: World, app: RegExp): number =>
+  on.store.all("Pod").filter((pod) => app.test(pod.metadata.labels?.["app"] ?? "") && isServing(pod)).length;
+
+describe("workloads without a budget, one pod at a time", () => {
+  it("the two ReplicaSets of a Deployment in the middle of a roll-out are one workload", async () => {
+    const on = await blueOf();
+    await on
+      .deployment("web-old", { replicas: 3, startSeconds: 20 })
+      .deployment("web-new", { replicas: 3, startSeconds: 20 })
+      .settled();
+    for (const name of ["web-old", "web-new"]) {
+      const set = on.store.get("ReplicaSet", name, "default");
+      assert.ok(set);
+      on.store.update(
+        "ReplicaSet",
+        set,
+        ({ metadata }) => {
+          metadata.ownerReferences = [
+            { apiVersion: "apps/v1", kind: "Deployment", name: "web", uid: "web", controller: true },
+          ];
+        },
+        "test",
+      );
+    }
+    await greenTo(on);
+    let least = 6;
+    const run = await runHandover(on, "only", {
+      rollout: OFF,
+      onLine: ({ event }) => {
+        if (event === "evict") least = Math.min(least, serving(on, /^web-/));
+      },
+    });
+    assert.ok(run.outcome, `${run.error?.message}\n${story(on, run)}`);
+    assert.equal(least, 5);
+  });
+
+  it("a budget whose status keeps a pod that never went does not put the deadline off for ever", async () => {
+    const on = await blueOf();
+    await on.deployment("web", { replicas: 6, budget: { maxUnavailable: 1 } }).settled();
+    await greenTo(on);
+    let ghost: string | undefined;
+    const haunt = (): void => {
+      const budget = on.store.get("PodDisruptionBudget", "web", "default");
+      if (ghost === undefined || budget === undefined || budget.status?.disruptedPods?.["ghost"] === ghost)
+        return;
+      const disruptedPods = { ghost };
+      on.store.update(
+        "PodDisruptionBudget",
+        budget,
+        (draft) => {
+          draft.status = { ...draft.status, disruptionsAllowed: 0, disruptedPods };
+        },
+        "somebody",
+      );
+    };
+    on.store.onChange(({ kind }) => {
+      if (kind === "PodDisruptionBudget") haunt();
+    });
+    const run = await runHandover(on, "only", {
+      limitSeconds: 1200,
+      rollout: { ...OFF, drain: { budgetTimeoutSeconds: 40, podTimeoutSeconds: 60 } },
+      onLine: ({ event }) => {
+        if (event !== "pod-moved" || ghost !== undefined) return;
+        ghost = new Date(on.clock.now()).toISOString();
+        haunt();
+      },
+      onClient: ({ cluster }) => {
+        const evict = cluster.evict.bind(cluster);
+        const message = "The disruption budget web needs 5 healthy pods and has 5 currently";
+        cluster.evict = (pod, options) =>
+          ghost === undefined
+            ? evict(pod, options)
+            : Promise.resolve({ outcome: "budget", budget: "web", message });
+      },
+    });
+    assert.match(run.error?.message ?? "", /could not be evicted within 40 s/, story(on, run, 6));
+  });
+});
