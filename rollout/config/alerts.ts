@@ -36,6 +36,16 @@ export const alerts = z.strictObject({
     .optional(),
   /** A channel of Slack, by an incoming webhook. Default: none. */
   slack: z.strictObject({ urlFrom: variable("PATCHGUARD_SLACK_URL"), url: literal("urlFrom") }).optional(),
+  /** A service of PagerDuty. Default: none. */
+  pagerDuty: z
+    .strictObject({
+      /** Environment variable with the integration key of the Events API v2. */
+      routingKeyFrom: variable("PATCHGUARD_PAGERDUTY_KEY"),
+      /** Where the account is. Default: us. */
+      region: z.enum(["us", "eu"], { error: () => "must be us or eu" }).default("us"),
+      routingKey: literal("routingKeyFrom"),
+    })
+    .optional(),
 });
 
 export type AlertsConfig = z.output<typeof alerts>;

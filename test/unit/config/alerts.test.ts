@@ -20,6 +20,7 @@ const SINKS: [string, Record<string, string>, string[]][] = [
     ["url", "secret"],
   ],
   ["slack", { urlFrom: "PATCHGUARD_SLACK_URL" }, ["url"]],
+  ["pagerDuty", { routingKeyFrom: "PATCHGUARD_PAGERDUTY_KEY", region: "eu" }, ["routingKey"]],
 ];
 
 describe("config: alerts", () => {
