@@ -46,6 +46,18 @@ export const alerts = z.strictObject({
       routingKey: literal("routingKeyFrom"),
     })
     .optional(),
+  /** Opsgenie, or Jira Service Management, its successor. Default: none. */
+  opsgenie: z
+    .strictObject({
+      /** Environment variable with the key of an API integration. */
+      apiKeyFrom: variable("PATCHGUARD_OPSGENIE_KEY"),
+      /** Where the account is. Default: us. */
+      site: z
+        .enum(["us", "eu", "jira"], { error: () => "must be us, eu or jira (Jira Service Management)" })
+        .default("us"),
+      apiKey: literal("apiKeyFrom"),
+    })
+    .optional(),
 });
 
 export type AlertsConfig = z.output<typeof alerts>;

@@ -2,6 +2,7 @@ import type { AlertsConfig } from "../../config/alerts.ts";
 import type { RunLog } from "../../log.ts";
 import type { Sink } from "../sink.ts";
 import { BadSecret, type Environment } from "./secret.ts";
+import { opsgenie } from "./opsgenie.ts";
 import { pagerDuty } from "./pagerduty.ts";
 import { slack } from "./slack.ts";
 import { webhook } from "./webhook.ts";
@@ -29,5 +30,6 @@ export function sinksOf(config: AlertsConfig, env: Environment, log: RunLog): Si
     ...made("webhook", config.webhook, webhook),
     ...made("slack", config.slack, slack),
     ...made("pagerDuty", config.pagerDuty, pagerDuty),
+    ...made("opsgenie", config.opsgenie, opsgenie),
   ];
 }

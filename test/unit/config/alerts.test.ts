@@ -21,6 +21,7 @@ const SINKS: [string, Record<string, string>, string[]][] = [
   ],
   ["slack", { urlFrom: "PATCHGUARD_SLACK_URL" }, ["url"]],
   ["pagerDuty", { routingKeyFrom: "PATCHGUARD_PAGERDUTY_KEY", region: "eu" }, ["routingKey"]],
+  ["opsgenie", { apiKeyFrom: "PATCHGUARD_OPSGENIE_KEY", site: "jira" }, ["apiKey"]],
 ];
 
 describe("config: alerts", () => {
