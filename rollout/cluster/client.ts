@@ -33,6 +33,7 @@ export function createCluster(kc: Credentials, options: TransportOptions): Clust
         throw error;
       }
     },
+    read: (path) => transport.json<object>({ method: "GET", path }),
     async list<K extends Kind>(kind: K, selection: Selection = {}) {
       const path = resourcePath(kind, selection.namespace);
       const { items } = await list<Kinds[K]>(transport, path, selectionQuery(selection), slimmer(kind));

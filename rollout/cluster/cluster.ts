@@ -51,6 +51,8 @@ export interface Cluster {
   /** The API server's own version: `v1.34.1-eks-113cf36`. */
   serverVersion(): Promise<string>;
   get<K extends Kind>(kind: K, name: string, namespace?: string): Promise<Kinds[K] | undefined>;
+  /** What an API says that is no kind of ours (metrics.k8s.io, a Service's proxy). @param path from `/` on @throws ApiError */
+  read(path: string): Promise<unknown>;
   list<K extends Kind>(kind: K, selection?: Selection): Promise<Kinds[K][]>;
   /** Resolves when the first list has arrived. */
   watch<K extends Kind>(kind: K, selection?: Selection): Promise<WatchCache<Kinds[K]>>;

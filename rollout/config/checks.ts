@@ -136,8 +136,8 @@ function checkNames(pools: Readable["pools"]): Problem[] {
   return problems;
 }
 
-function checkRollout({ lease, preflight }: Partial<RolloutConfig>): Problem[] {
-  const problems: Problem[] = [];
+function checkRollout({ health, lease, preflight }: Partial<RolloutConfig>): Problem[] {
+  const problems: Problem[] = health === undefined ? [] : checkHealth(health);
   if (lease !== undefined && lease.renewSeconds * 2 > lease.durationSeconds)
     problems.push({
       path: "patchguard:rollout.lease.renewSeconds",
@@ -151,6 +151,39 @@ function checkRollout({ lease, preflight }: Partial<RolloutConfig>): Problem[] {
           path: `patchguard:rollout.preflight.${field}[${index}]`,
           reason: `${id} stands here twice`,
         });
+  }
+  return problems;
+}
+
+/** metrics-server and the kubelets measure every 15 s each (rollout/health/sources/metrics-api.ts). */
+const METRICS_API_FLOOR_SECONDS = 60;
+
+/** Shorter windows than a source can answer for, and names that stand for two metrics. */
+function checkHealth({ windowSeconds, ...health }: RolloutConfig["health"]): Problem[] {
+  const problems: Problem[] = [];
+  const at = "patchguard:rollout.health";
+  const floor = (path: string, seconds: number, why: string): void => {
+    if (windowSeconds > 0 && windowSeconds < seconds)
+      problems.push({
+        path: `${at}.windowSeconds`,
+        reason: `is ${windowSeconds}, and ${path} cannot answer for less than ${seconds} s: ${why}`,
+      });
+  };
+  if (health.metricsApi === "required")
+    floor("metricsApi", METRICS_API_FLOOR_SECONDS, "metrics-server and the kubelets measure every 15 s");
+  if (health.datadog) floor("datadog", health.datadog.resolutionSeconds, "its steps are that long");
+  const known = new Map<string, string>();
+  for (const source of ["prometheus", "datadog", "newRelic"] as const) {
+    for (const [index, { name }] of (health[source]?.metrics ?? []).entries()) {
+      const path = `${at}.${source}.metrics[${index}].name`;
+      const other = known.get(name);
+      if (other !== undefined)
+        problems.push({
+          path,
+          reason: `"${name}" stands in ${other}, too: every metric has a name of its own`,
+        });
+      known.set(name, path);
+    }
   }
   return problems;
 }

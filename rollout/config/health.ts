@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { DEFAULTS } from "../names.ts";
 import { dnsLabel, flag, nonEmpty, seconds, wholeNumber } from "./fields.ts";
+import { prometheus } from "./health-prometheus.ts";
 import { positive } from "./health-rule.ts";
 import { datadog, newRelic } from "./health-saas.ts";
 
@@ -51,6 +52,8 @@ export const health = z.strictObject({
   cpu: resource(2),
   /** Memory of the pods. */
   memory: resource(2),
+  /** Metrics from Prometheus. Default: none. */
+  prometheus: prometheus.optional(),
   /** Metrics from Datadog. Default: none. */
   datadog: datadog.optional(),
   /** Metrics from New Relic. Default: none. */

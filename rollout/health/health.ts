@@ -9,7 +9,7 @@ import type { Metric } from "./metric.ts";
 import { Sampler } from "./sampler.ts";
 import { meanOf } from "./series.ts";
 import { watchedOf, workloadsOnBlue } from "./scope.ts";
-import { healthWindow, type Scope } from "./window.ts";
+import { healthWindow, sampleSecondsOf, type Scope } from "./window.ts";
 import { type Judge, shown } from "./verdict.ts";
 
 /** How much of the past is kept: the window before a drain, the drain itself, and the window after it at its longest. */
@@ -28,7 +28,7 @@ export class Health {
 
   constructor(run: Run, { sources, metrics }: Measured, judge: Judge) {
     const { clock, log, config } = run;
-    const { windowSeconds, sampleSeconds, extensionSeconds } = config.health;
+    const { windowSeconds, extensionSeconds } = config.health;
     const on = windowSeconds > 0;
     this.run = run;
     this.judge = judge;
@@ -37,7 +37,7 @@ export class Health {
       clock,
       sources: on ? sources : [],
       metrics: on ? metrics : [],
-      sampleSeconds,
+      sampleSeconds: sampleSecondsOf(config.health),
       keepSeconds: KEEP_WINDOWS * (windowSeconds + extensionSeconds),
       workloads: () => watchedOf(run, this.workloads),
       onHealth: ({ source, failures, why }) => {
@@ -66,7 +66,8 @@ export class Health {
     if (metrics.length === 0) return;
     const { target, cluster, config, clock } = run;
     this.baseline = resumed(run) ? await loadBaseline(cluster, target.pool, target.generation) : undefined;
-    const { windowSeconds, sampleSeconds } = config.health;
+    const { windowSeconds } = config.health;
+    const sampleSeconds = sampleSecondsOf(config.health);
     const needed = this.baseline === undefined ? windowSeconds : sampleSeconds;
     const until = sampler.startedAt + (needed + sampler.lagSeconds + sampleSeconds) * 1000;
     if (until > clock.now()) {
@@ -111,7 +112,8 @@ export class Health {
 
   private async sampledUntil(end: number): Promise<void> {
     const { run, sampler } = this;
-    const { sampleSeconds, errorLimit } = run.config.health;
+    const { errorLimit } = run.config.health;
+    const sampleSeconds = sampleSecondsOf(run.config.health);
     const patience = (errorLimit + 2) * sampleSeconds;
     const secondsLeft = Math.max(0, end - run.clock.now()) / 1000;
     await until(

@@ -76,6 +76,8 @@ export interface WatchedPod {
   /** Of its node; undefined where the node belongs to no pool. */
   generation: "blue" | "green" | undefined;
   ip?: string | undefined;
+  /** What its containers may use at most, all together, in cores and bytes; undefined where one of them has no limit. */
+  limits: { cpu?: number | undefined; memory?: number | undefined };
 }
 
 /** One question to one source: one metric, one interval, all workloads. */

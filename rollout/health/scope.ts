@@ -1,3 +1,4 @@
+import { parseQuantity, thousandths } from "../fit/quantities.ts";
 import type { Inventory } from "../inventory.ts";
 import { controllerOf } from "../picture.ts";
 import { isFinished, workloadPodsOn } from "../pods.ts";
@@ -60,5 +61,23 @@ function watchedPod({ inventory, target }: Scene, pod: Pod): WatchedPod {
         : isBlue(target, object)
           ? "blue"
           : undefined;
-  return { name: pod.metadata.name, uid: pod.metadata.uid, node, generation, ip: pod.status?.podIP };
+  return {
+    name: pod.metadata.name,
+    uid: pod.metadata.uid,
+    node,
+    generation,
+    ip: pod.status?.podIP,
+    limits: { cpu: limitOf(pod, "cpu"), memory: limitOf(pod, "memory") },
+  };
+}
+
+/** In cores or bytes. */
+function limitOf({ spec }: Pod, resource: "cpu" | "memory"): number | undefined {
+  let sum = 0;
+  for (const { resources } of spec?.containers ?? []) {
+    const limit = resources?.limits?.[resource];
+    if (limit === undefined) return undefined;
+    sum += thousandths(parseQuantity(limit)) / 1000;
+  }
+  return sum > 0 ? sum : undefined;
 }

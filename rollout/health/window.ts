@@ -60,7 +60,7 @@ export async function healthWindow(
     { nodes: scope.nodes, windowSeconds: health.windowSeconds, workloads: labels },
   );
   const lag = sampler.lagSeconds;
-  const planned = Math.max(1, Math.floor(health.windowSeconds / health.sampleSeconds));
+  const planned = Math.max(1, Math.floor(health.windowSeconds / sampleSecondsOf(health)));
   const ends = (extra: number): number => began + (health.windowSeconds + lag + extra) * 1000;
   let extended = false;
   const verdict = await until(
@@ -171,6 +171,10 @@ function sourceError(
 const some = (reasons: readonly string[]): string =>
   `${reasons.slice(0, 3).join("; ")}${reasons.length > 3 ? ` and ${reasons.length - 3} more` : ""}`;
 
+/** A window has one sample at least. */
+export const sampleSecondsOf = ({ sampleSeconds, windowSeconds }: RolloutConfig["health"]): number =>
+  Math.min(sampleSeconds, windowSeconds);
+
 /** Of every workload and metric about which something was known before. */
 function casesOf(
   run: Run,
@@ -179,7 +183,8 @@ function casesOf(
   { sampler, baseline }: Measures,
   began: number,
 ): Case[] {
-  const { windowSeconds, sampleSeconds } = run.config.health;
+  const { windowSeconds } = run.config.health;
+  const sampleSeconds = sampleSecondsOf(run.config.health);
   const now = run.clock.now();
   return sampler.metrics.flatMap((metric) => {
     const known = baseline === undefined ? sampler.workloadsWith(metric) : undefined;

@@ -54,6 +54,13 @@ export class SimulatedCluster implements Cluster {
     );
   }
 
+  /** No such API is served here. */
+  read(path: string): Promise<unknown> {
+    return this.session.read(`read ${path}`, () => {
+      throw new ApiError(404, "NotFound", "the server could not find the requested resource");
+    });
+  }
+
   list<K extends Kind>(kind: K, selection?: Selection): Promise<Kinds[K][]> {
     return this.session.read(`list ${kind}`, () => this.server.store.list(kind, selection));
   }

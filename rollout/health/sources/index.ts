@@ -3,7 +3,9 @@ import type { RolloutConfig } from "../../config/index.ts";
 import type { RunLog } from "../../log.ts";
 import type { Measured } from "../measured.ts";
 import { datadogSources } from "./datadog.ts";
+import { metricsApiSources } from "./metrics-api.ts";
 import { newRelicSources } from "./newrelic.ts";
+import { prometheusSources } from "./prometheus.ts";
 
 /** What sources are made of. */
 export interface SourceWorld {
@@ -12,11 +14,19 @@ export interface SourceWorld {
 }
 
 /** What the config asks to be measured, and by whom. @throws Error where a credential is missing in the environment, by its name */
-export function sourcesOf(health: RolloutConfig["health"], _world: SourceWorld): Promise<Measured> {
-  if (health.windowSeconds === 0) return Promise.resolve({ sources: [], metrics: [] });
-  const parts: Measured[] = [datadogSources(health.datadog), newRelicSources(health.newRelic)];
-  return Promise.resolve({
+export async function sourcesOf(
+  health: RolloutConfig["health"],
+  { cluster, log }: SourceWorld,
+): Promise<Measured> {
+  if (health.windowSeconds === 0) return { sources: [], metrics: [] };
+  const parts: Measured[] = [
+    await metricsApiSources(health, cluster, log),
+    prometheusSources(health.prometheus, cluster),
+    datadogSources(health.datadog),
+    newRelicSources(health.newRelic),
+  ];
+  return {
     sources: parts.flatMap(({ sources }) => sources),
     metrics: parts.flatMap(({ metrics }) => metrics),
-  });
+  };
 }

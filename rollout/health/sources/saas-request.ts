@@ -58,20 +58,27 @@ export class Correspondent {
     return line.length > SAID ? `${line.slice(0, SAID)}…` : line;
   }
 
-  /** The answer, whatever its status. @throws SourceError when none came */
+  /** One that need not be there. @throws SourceError if what the environment has can be none */
+  optionalKey(variable: string): string | undefined {
+    return (this.env[variable]?.trim() ?? "") === "" ? undefined : this.key(variable);
+  }
+
+  /** @param body JSON, or a form @returns the answer, whatever its status @throws SourceError when none came */
   async post(
     url: string,
     headers: Record<string, string>,
     body: unknown,
     signal: AbortSignal,
   ): Promise<Reply> {
+    const contentType =
+      body instanceof URLSearchParams ? "application/x-www-form-urlencoded" : "application/json";
     const dispatcher = new EnvHttpProxyAgent();
     const ceiling = AbortSignal.timeout(CEILING_MS);
     try {
       const response = await fetch(url, {
         method: "POST",
-        headers: { ...headers, "content-type": "application/json", accept: "application/json" },
-        body: JSON.stringify(body),
+        headers: { ...headers, "content-type": contentType, accept: "application/json" },
+        body: body instanceof URLSearchParams ? body.toString() : JSON.stringify(body),
         dispatcher,
         redirect: "error", // a key must not follow
         signal: AbortSignal.any([signal, ceiling]),

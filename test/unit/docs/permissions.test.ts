@@ -58,11 +58,16 @@ function callsOfKubernetes(): string[] {
     patch: ["patch"],
     remove: ["delete"],
   };
-  const calls = sources("rollout").flatMap((text) => [
+  const calls = [
+    ...sources("rollout"),
+    ...sources("rollout/health"),
+    ...sources("rollout/health/sources"),
+  ].flatMap((text) => [
     ...[...text.matchAll(/cluster\s*\.(get|list|watch|create|patch|remove)\(\s*"(\w+)"/g)].flatMap(
       ([, verb, kind]) => VERBS[verb as keyof typeof VERBS].map((it) => `${it} ${resourceOf(kind as Kind)}`),
     ),
     ...(/cluster\s*\.evict\(/.test(text) ? ["create /pods/eviction"] : []),
+    ...(/"\/apis\/metrics\.k8s\.io\//.test(text) ? ["list metrics.k8s.io/pods"] : []),
   ]);
   for (const kind of CORE_KINDS) for (const verb of VERBS.watch) calls.push(`${verb} ${resourceOf(kind)}`);
   for (const kind of CONTEXT_KINDS) calls.push(`list ${resourceOf(kind)}`);

@@ -67,7 +67,7 @@ export const watched = (namespace: string, name: string, ...pods: string[]): Wat
   namespace,
   kind: "Deployment",
   name,
-  pods: pods.map((pod) => ({ name: pod, uid: `uid-${pod}`, node: "n1", generation: "green" })),
+  pods: pods.map((pod) => ({ name: pod, uid: `uid-${pod}`, node: "n1", generation: "green", limits: {} })),
 });
 
 export function question(metrics: readonly Metric[], change: Partial<Question> = {}): Question {
