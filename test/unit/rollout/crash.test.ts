@@ -108,7 +108,9 @@ describe("a crash after every write", () => {
       runs.flatMap(({ log }) =>
         log.filter(
           ({ event, message, workloads }) =>
-            event === "health" && message.includes("window of") && String(workloads) === "StatefulSet default/kafka",
+            event === "health" &&
+            message.includes("window of") &&
+            String(workloads) === "StatefulSet default/kafka",
         ),
       ).length;
     const clean = await smallWorld(SEED);
