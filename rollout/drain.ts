@@ -237,7 +237,10 @@ export class Drainer {
       ready.push(drain);
     }
     if (this.inventoryIsFresh() && !this.evictor.isResting()) {
-      const turns = new Turns(this.run, this.movers(), (workload) => this.whole(workload));
+      const turns = new Turns(this.run, this.movers(), {
+        whole: (workload) => this.whole(workload),
+        paid: (workload) => this.paid(workload),
+      });
       const ask = ready.flatMap(({ movers }) => [...movers.values()]).filter((mover) => turns.take(mover));
       await this.evictor.askAll(ask);
       if (ask.length > 0) this.wholeNow.clear(); // those that have just gone no longer count
@@ -327,6 +330,16 @@ export class Drainer {
         arrived: false,
       });
     }
+  }
+
+  /** Has it got back what an earlier handover took away? */
+  private paid(workload: Workload): boolean {
+    const { inventory, state, clock } = this.run;
+    const { owed = {} } = state.record;
+    if (owed[workload.uid] === undefined) return true;
+    if (!isWhole(inventory, workload, owed, this.evictor.evicted, clock.now())) return false;
+    delete owed[workload.uid];
+    return true;
   }
 
   private whole(workload: Workload): boolean {

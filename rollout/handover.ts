@@ -14,6 +14,7 @@ import { Inventory } from "./inventory.ts";
 import { identity, takeLease } from "./lease.ts";
 import { EVENT, runStateName, STATE_NAMESPACE } from "./names.ts";
 import { nodeOrder, type Place } from "./order.ts";
+import { owedFirst, stillOwed } from "./owed.ts";
 import type { Pod } from "./cluster/types.ts";
 import { isCordonedByUs } from "./ownership.ts";
 import { podName, workloadPodsOn } from "./pods.ts";
@@ -126,7 +127,8 @@ async function recordBaseline(run: Run): Promise<void> {
   const ours = new Set(Object.values(state.record.nodes).flatMap(({ owners }) => owners));
   const earlier = Object.fromEntries([...ours].map((uid) => [uid, state.record.missingBefore[uid] ?? 0]));
   const missingBefore = begun ? { ...now, ...earlier } : now;
-  await state.save({ phase: "moving", missingBefore });
+  const { owed } = state.record;
+  await state.save({ phase: "moving", missingBefore, ...(owed && { owed: stillOwed(run, owed) }) });
 }
 
 /**
@@ -149,7 +151,8 @@ async function moveAll(run: WatchedRun, closed: Set<string>): Promise<void> {
     const rest = blueNodes(run).filter(
       ({ metadata: { name } }) => !begun.has(name) && !isFinished(run, name),
     );
-    return wavesOf(nodeOrder(run, rest), run.config.drain.maxParallel);
+    const [first, others] = owedFirst(run, nodeOrder(run, rest));
+    return [...first.map((place) => [place]), ...wavesOf(others, run.config.drain.maxParallel)];
   };
   const excludedOn = (): Pod[] => [...begun].flatMap((name) => drainer.excludedOn(name));
   for (;;) {

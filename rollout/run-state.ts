@@ -45,6 +45,11 @@ export interface RunRecord {
   nodes: Record<string, NodeRecord>;
   /** Replicas that a controller (by UID) lacked before anything was moved: not ours to wait for. */
   missingBefore: Record<string, number>;
+  /**
+   * Controllers (by UID) whose pods an earlier handover had in hand when it ended, with what they had lacked before it. What they lack
+   * beyond that is our doing: no pod of theirs that is Ready goes, where no budget guards them, until they have it back.
+   */
+  owed?: Record<string, number>;
   /** One pod of each workload has moved and passed its health window (rollout.drain.canary). */
   canary?: "passed";
   /** Health windows that an operator ended: they count as passed, though nothing was proven. */
@@ -75,7 +80,7 @@ export class RunState {
     const old = await readRecord(cluster, pool);
     const goesOn =
       old?.generation === fresh.generation && old.phase !== "succeeded" && old.phase !== "rolled-back";
-    const next = goesOn ? { ...old, stack: fresh.stack } : fresh;
+    const next = goesOn ? { ...old, stack: fresh.stack } : { ...fresh, ...owedBy(old) };
     const record = old?.groups === undefined ? next : { ...next, groups: old.groups };
     return new RunState(cluster, pool, record, old !== undefined);
   }
@@ -104,6 +109,19 @@ export class RunState {
   async saveNodes(records: Record<string, NodeRecord>): Promise<void> {
     await this.save({ nodes: { ...this.record.nodes, ...records } });
   }
+}
+
+/** What a handover that did not succeed leaves to the next one. */
+function owedBy(old: RunRecord | undefined): Pick<RunRecord, "owed"> {
+  if (old === undefined || old.phase === "succeeded") return {};
+  return { owed: lackedBefore(old) };
+}
+
+/** What the workloads that this record's handover had in hand, and one before it left short, had lacked before. By UID. */
+function lackedBefore({ nodes, missingBefore, owed = {} }: RunRecord): Record<string, number> {
+  const owners = new Set(Object.values(nodes).flatMap((node) => node.owners));
+  const lacked = [...owners].map((uid) => [uid, missingBefore[uid] ?? 0] as const);
+  return { ...Object.fromEntries(lacked), ...owed };
 }
 
 /** @throws Error when the ConfigMap holds something else: a newer PatchGuard's record, or a hand's edit. */

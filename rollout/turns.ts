@@ -2,7 +2,7 @@ import type { Pod, PodDisruptionBudget } from "./cluster/types.ts";
 import { Hold } from "./errors.ts";
 import { type Mover, placeOf } from "./mover.ts";
 import { topOf } from "./health/scope.ts";
-import { isTerminating } from "./pods.ts";
+import { isPodReady, isTerminating } from "./pods.ts";
 import { zeroByDesign } from "./preflight/budget-state.ts";
 import type { Run } from "./run.ts";
 import type { Workload } from "./whole.ts";
@@ -17,13 +17,21 @@ const DISRUPTED_SECONDS = 120;
 const NO_ROOM =
   /Insufficient |Too many pods|didn't have free ports|max volume count|topology spread constraints|anti-affinity/;
 
+/** What is asked about a workload before one of its pods may go. */
+interface Questions {
+  /** Is it back at its target? */
+  whole(workload: Workload): boolean;
+  /** Has it got back what an earlier handover took away? */
+  paid(workload: Workload): boolean;
+}
+
 /**
  * Whose turn it is, in one pass over all nodes in hand: which evictions may be asked for side by side. Budgets, the rule of one pod of
  * a StatefulSet at a time, and green's room decide, wherever the pods are; the Eviction API is the judge in the end.
  */
 export class Turns {
   private readonly run: Run;
-  private readonly whole: (workload: Workload) => boolean;
+  private readonly is: Questions;
   /** UIDs of workloads with a pod that was evicted and has no successor yet; the Deployment's, for all of its ReplicaSets. */
   private readonly inFlight = new Set<string>();
   /** By the same: UID of a pod of which nobody knows whether it was evicted. */
@@ -32,9 +40,9 @@ export class Turns {
   private readonly askedOfBudget = new Map<string, number>();
   private readonly noRoom: boolean;
 
-  constructor(run: Run, movers: Iterable<Mover>, whole: (workload: Workload) => boolean) {
+  constructor(run: Run, movers: Iterable<Mover>, is: Questions) {
     this.run = run;
-    this.whole = whole;
+    this.is = is;
     const controllers = new Set<string>();
     for (const { workload, evictedAt, arrived, byUs, pod } of movers) {
       if (workload === undefined || arrived) continue;
@@ -91,7 +99,9 @@ export class Turns {
         mover.waitingSince = now; // its turn has not come: the one before it has its own deadline
         return false;
       }
-      if (!this.whole(workload)) return false;
+      if (!this.is.whole(workload)) return false;
+      // one that is not Ready may be the very one that it lacks
+      if (isPodReady(mover.pod) && !this.is.paid(workload)) return false;
     }
     // ask no more pods of one budget at once than it says it has room for; at zero, ask one: the API is the judge
     const asked = Math.max(0, ...budgets.map((budget) => this.askedOfBudget.get(keyOf(budget)) ?? 0));

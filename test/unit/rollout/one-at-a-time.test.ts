@@ -3,6 +3,8 @@ import { BLUE, GREEN, runHandover, story } from "../../simulated/handovers.ts";
 import { isServing } from "../../simulated/workloads.ts";
 import { world, type World } from "../../simulated/world.ts";
 
+const GENERATION = "patchguard.dev/generation";
+const NEXT = { generation: "cccccccc", image: "ami-0000000000000000c" };
 const OFF = { health: { windowSeconds: 0 } };
 
 const blueOf = (): Promise<World> =>
@@ -87,4 +89,57 @@ describe("workloads without a budget, one pod at a time", () => {
     });
     assert.match(run.error?.message ?? "", /could not be evicted within 40 s/, story(on, run, 6));
   });
+
+  for (const again of ["another image after a hold", "the same image after a rollback"])
+    it(`what an earlier run has left not Ready is waited for, or goes first: ${again}`, async () => {
+      const on = await blueOf();
+      await on.deployment("web", { replicas: 3 }).settled();
+      await greenTo(on);
+      const another = again.startsWith("another");
+      const works = (labels: Record<string, string>): boolean => labels[GENERATION] !== GREEN.generation;
+      if (another) on.behave("ReplicaSet", "web", { readyOn: works });
+      let least = 3;
+      const see = (): void => void (least = Math.min(least, serving(on, /^web$/)));
+      const first = await runHandover(on, "first", {
+        rollout: { health: { windowSeconds: another ? 0 : 30 }, drain: { podTimeoutSeconds: 20 } },
+        onLine: ({ event, message }) => {
+          if (event === "evict") see();
+          if (event === "health" && message.includes("window of") && !another) failOnGreen(on, works);
+        },
+      });
+      assert.equal(first.error?.name, another ? "Hold" : "Breach");
+      on.turn();
+      if (another) on.pool("workers", { ...NEXT, perZone: 1 });
+      await on.clock.pass(30);
+      assert.equal(serving(on, /^web$/), 2, "one is not Ready, by our doing");
+      const second = await runHandover(on, "second", {
+        ...(another && { to: NEXT }),
+        rollout: { ...OFF, drain: { podTimeoutSeconds: 20, budgetTimeoutSeconds: 30 } },
+        onLine: ({ event }) => {
+          if (event === "evict") see();
+        },
+      });
+      assert.equal(least, 2, `${second.error?.message}\n${story(on, second)}`);
+      if (another) assert.ok(second.outcome, `${second.error?.message}\n${story(on, second)}`);
+      else
+        assert.match(second.error?.message ?? "", /ReplicaSet default\/web is not whole: pod default\/web-/);
+    });
 });
+
+/** Its pods on green are no longer Ready, and no other will be. */
+function failOnGreen(on: World, works: (labels: Record<string, string>) => boolean): void {
+  on.behave("ReplicaSet", "web", { readyOn: works });
+  const green = new Set(on.nodes(GREEN.generation).map(({ metadata }) => metadata.name));
+  for (const pod of on.store.all("Pod")) {
+    if (!green.has(pod.spec?.nodeName ?? "") || pod.metadata.labels?.["app"] !== "web") continue;
+    on.store.update(
+      "Pod",
+      pod,
+      ({ status }) => {
+        for (const condition of status?.conditions ?? [])
+          if (condition.type === "Ready") condition.status = "False";
+      },
+      "kubelet",
+    );
+  }
+}
