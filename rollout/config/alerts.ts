@@ -58,6 +58,8 @@ export const alerts = z.strictObject({
       apiKey: literal("apiKeyFrom"),
     })
     .optional(),
+  /** A channel or chat of Microsoft Teams, by a workflow. Default: none. */
+  teams: z.strictObject({ urlFrom: variable("PATCHGUARD_TEAMS_URL"), url: literal("urlFrom") }).optional(),
 });
 
 export type AlertsConfig = z.output<typeof alerts>;

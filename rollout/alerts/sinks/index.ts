@@ -5,6 +5,7 @@ import { BadSecret, type Environment } from "./secret.ts";
 import { opsgenie } from "./opsgenie.ts";
 import { pagerDuty } from "./pagerduty.ts";
 import { slack } from "./slack.ts";
+import { teams } from "./teams.ts";
 import { webhook } from "./webhook.ts";
 
 export type { Environment } from "./secret.ts";
@@ -31,5 +32,6 @@ export function sinksOf(config: AlertsConfig, env: Environment, log: RunLog): Si
     ...made("slack", config.slack, slack),
     ...made("pagerDuty", config.pagerDuty, pagerDuty),
     ...made("opsgenie", config.opsgenie, opsgenie),
+    ...made("teams", config.teams, teams),
   ];
 }

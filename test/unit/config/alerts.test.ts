@@ -22,6 +22,7 @@ const SINKS: [string, Record<string, string>, string[]][] = [
   ["slack", { urlFrom: "PATCHGUARD_SLACK_URL" }, ["url"]],
   ["pagerDuty", { routingKeyFrom: "PATCHGUARD_PAGERDUTY_KEY", region: "eu" }, ["routingKey"]],
   ["opsgenie", { apiKeyFrom: "PATCHGUARD_OPSGENIE_KEY", site: "jira" }, ["apiKey"]],
+  ["teams", { urlFrom: "PATCHGUARD_TEAMS_URL" }, ["url"]],
 ];
 
 describe("config: alerts", () => {
