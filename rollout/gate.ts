@@ -1,4 +1,6 @@
 import type { Finding } from "./finding.ts";
+import { checkSources } from "./health/check.ts";
+import { sourcesOf } from "./health/sources/index.ts";
 import { Inventory } from "./inventory.ts";
 import { heldBy, otherHolder } from "./lease.ts";
 import { LABEL_POOL } from "./names.ts";
@@ -35,6 +37,7 @@ export async function gate(job: Job): Promise<GateResult> {
   const inventory = await Inventory.open(cluster);
   try {
     const found = await passPreflight(job, inventory, unfinished);
+    await checkSources(job, inventory, job.measured ?? (await sourcesOf(job.config.health, job)));
     const nodes = inventory.all("Node").filter((node) => isBlue(target, node));
     return {
       sizes: sizesOfGreen(nodes, record !== undefined && record.phase !== "succeeded"),

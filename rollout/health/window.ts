@@ -7,7 +7,7 @@ import type { Run } from "../run.ts";
 import { until, type Wakes } from "../wait.ts";
 import type { Workload } from "../whole.ts";
 import { type Baseline, firstOf } from "./baseline.ts";
-import type { Case, Sample } from "./metric.ts";
+import type { Case, Metric, Sample } from "./metric.ts";
 import type { Sampler } from "./sampler.ts";
 import { labelOf, topOf } from "./scope.ts";
 import { Signs } from "./signs.ts";
@@ -54,9 +54,16 @@ export async function healthWindow(
   const labels = [...new Set(workloads.map((workload) => labelOf(topOf(run, workload))))];
   const began = run.clock.now();
   sampler.align();
+  const measured = labels.filter((label) =>
+    sampler.metrics.some((metric) => isMeasured(label, metric, measures)),
+  );
+  const known =
+    sampler.metrics.length === 0 || measured.length === labels.length
+      ? ""
+      : `, ${measured.length === 0 ? "none" : measured.length} of which any metric knows`;
   run.log.info(
     "health",
-    `health window of ${health.windowSeconds} s after ${scope.after}, over ${count(labels.length, "workload")}`,
+    `health window of ${health.windowSeconds} s after ${scope.after}, over ${count(labels.length, "workload")}${known}`,
     { nodes: scope.nodes, windowSeconds: health.windowSeconds, workloads: labels },
   );
   const lag = sampler.lagSeconds;
@@ -186,11 +193,10 @@ function casesOf(
   const { windowSeconds } = run.config.health;
   const sampleSeconds = sampleSecondsOf(run.config.health);
   const now = run.clock.now();
-  return sampler.metrics.flatMap((metric) => {
-    const known = baseline === undefined ? sampler.workloadsWith(metric) : undefined;
-    return labels.flatMap((workload): Case[] => {
+  return sampler.metrics.flatMap((metric) =>
+    labels.flatMap((workload): Case[] => {
+      if (!isMeasured(workload, metric, { sampler, baseline })) return [];
       const first = firstOf(baseline, workload, metric);
-      if (known !== undefined ? !known.has(workload) : !first.some(hasValue)) return []; // never measured: not its metric
       const from = began + warmUpOf(run.config, workload) * 1000;
       const apart = sampler.isApart(workload, metric);
       return [
@@ -203,8 +209,19 @@ function casesOf(
           blue: apart ? sampler.samples(workload, metric, "blue", from, now) : [],
         },
       ];
-    });
-  });
+    }),
+  );
+}
+
+/** A metric that never said anything about a workload is not its metric. */
+function isMeasured(
+  workload: string,
+  metric: Metric,
+  { sampler, baseline }: Pick<Measures, "sampler" | "baseline">,
+): boolean {
+  return baseline === undefined
+    ? sampler.workloadsWith(metric).has(workload)
+    : firstOf(baseline, workload, metric).some(hasValue);
 }
 
 const hasValue = ({ value }: Sample): boolean => value !== undefined;

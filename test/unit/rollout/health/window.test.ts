@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { gate } from "../../../../rollout/gate.ts";
 import { leftovers } from "../../../simulated/aftermath.ts";
 import {
   type Ended,
@@ -144,6 +145,48 @@ describe("health windows with metrics", () => {
         /default\/(web|kafka): errors is 3 % before anything was moved, beyond its limit of 1 %/,
       );
     });
+  });
+
+  describe("in the Gate, before anything is created", () => {
+    const gated = (measure: Measure, options: Parameters<typeof run>[1] = {}) =>
+      run(measure, { ...options, work: async (job) => ({ ...(await gate(job)), pods: 0 }) as never });
+
+    it("let pass what answers, asked once for each metric", async function () {
+      this.timeout(30_000);
+      const { ended, source } = await gated(HEALTHY);
+      assert.ok(ended.outcome, ended.error?.message);
+      assert.equal(source.questions.length, 1);
+    });
+
+    it("refuse a source that is offline, after some patience", async function () {
+      this.timeout(30_000);
+      const { ended, source } = await gated(HEALTHY, {
+        before: (it) => (it.failure = new Error("connect ECONNREFUSED 10.0.0.9:9090")),
+      });
+      assert.equal(ended.error?.name, "Refused");
+      assert.match(
+        ended.error.message,
+        /source simulated does not answer .*ECONNREFUSED.*Nothing was created. To go on: /,
+      );
+      assert.equal(source.questions.length, 3);
+    });
+
+    it("refuse a metric that says nothing of any workload", async function () {
+      this.timeout(30_000);
+      const { ended } = await gated(() => undefined);
+      assert.match(
+        ended.error?.message ?? "",
+        /metric errors: .*returned nothing about any of the 2 workloads .*Nothing was created/,
+      );
+    });
+  });
+
+  it("say of how many workloads any metric knows", async function () {
+    this.timeout(30_000);
+    const { ended } = await run((pod, workload, question) =>
+      workload.name === "web" ? HEALTHY(pod, workload, question) : undefined,
+    );
+    assert.ok(lines(ended, "over 2 workloads, 1 of which any metric knows").length > 0);
   });
 
   describe("that decide nothing", () => {

@@ -1,0 +1,78 @@
+import { messageOf, Refused } from "../errors.ts";
+import { count } from "../finding.ts";
+import type { Inventory } from "../inventory.ts";
+import type { Job } from "../run.ts";
+import type { Measured } from "./measured.ts";
+import { type Metric, type Reading, type Source, SourceError } from "./metric.ts";
+import { watchedOf, workloadsOnBlue } from "./scope.ts";
+import { sampleSecondsOf } from "./window.ts";
+
+/** A source that stumbles is asked again this often before it counts as offline. */
+const ATTEMPTS = 3;
+/** Longest that one answer is waited for, and the pause before it is asked again. Seconds. */
+const ANSWER_SECONDS = 10;
+const PAUSE_SECONDS = 5;
+
+/**
+ * Asks every source for every metric once, before anything is created: whoever pays for a second fleet wants to know first that its
+ * health windows can be judged.
+ * @throws Refused naming the source that does not answer, or the metric about which it says nothing
+ */
+export async function checkSources(
+  job: Job,
+  inventory: Inventory,
+  { sources, metrics }: Measured,
+): Promise<void> {
+  const { config, target, clock, log } = job;
+  const workloads = watchedOf({ inventory, target }, workloadsOnBlue({ inventory, target }));
+  if (metrics.length === 0 || workloads.length === 0) return;
+  await Promise.all(
+    metrics.map(async (metric) => {
+      const source = sources.find(({ name }) => name === metric.source);
+      if (source === undefined) return;
+      const to = clock.now() - source.lagSeconds * 1000;
+      const question = { metric, workloads, from: to - sampleSecondsOf(config.health) * 1000, to };
+      const readings = await asked(job, source, () => source.read(question, deadline(job)));
+      if (readings.length === 0 && metric.onlyWarns !== true) throw silent(metric, workloads.length);
+    }),
+  );
+  log.info(
+    "health",
+    `${count(sources.length, "source")} of metrics answered: ${sources.map(({ name }) => name).join(", ")}`,
+    {
+      metrics: metrics.map(({ name }) => name),
+    },
+  );
+}
+
+function deadline({ clock, signal }: Job): AbortSignal {
+  const late = new AbortController();
+  void clock
+    .sleep(ANSWER_SECONDS * 1000)
+    .then(() => late.abort(new Error(`no answer within ${ANSWER_SECONDS} s`)));
+  return AbortSignal.any([signal, late.signal]);
+}
+
+async function asked(job: Job, source: Source, ask: () => Promise<Reading[]>): Promise<Reading[]> {
+  for (let attempt = 1; ; attempt++) {
+    job.signal.throwIfAborted();
+    try {
+      return await ask();
+    } catch (error) {
+      const lasting = error instanceof SourceError && !error.passing;
+      if (lasting || attempt >= ATTEMPTS) {
+        throw new Refused(
+          `source ${source.name} does not answer (${messageOf(error)}), and without it no health window could be judged. Nothing was created. ` +
+            `To go on: bring ${source.name} back, then run \`pulumi up\` again.`,
+        );
+      }
+      await job.clock.sleep(PAUSE_SECONDS * 1000, job.signal);
+    }
+  }
+}
+
+const silent = ({ name, source }: Metric, workloads: number): Refused =>
+  new Refused(
+    `metric ${name}: source ${source} returned nothing about any of the ${count(workloads, "workload")} that would move. Nothing was created. ` +
+      `To go on: mend its query, or take it out of rollout.health, then run \`pulumi up\` again.`,
+  );
