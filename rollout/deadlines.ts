@@ -40,12 +40,19 @@ export function checkDeadlines(
         `(${setting}): ${whyNotWhole(run.inventory, mover.workload)}. To go on: mend that, then run \`pulumi up\` again.`,
     );
   }
-  if (over(now, mover.goneAt, limits.volumeTimeoutSeconds) && state.volumesMissing !== undefined) {
-    throw new Hold(
-      `${state.volumesMissing} after ${limits.volumeTimeoutSeconds} s (rollout.drain.volumeTimeoutSeconds). ` +
-        `To go on: look at the CSI driver's controller; PatchGuard never detaches by force.`,
-    );
-  }
+  // a pod that no node has is not the CSI driver's matter
+  if (mover.boundAt !== undefined && state.volumesMissing !== undefined)
+    checkVolumes(run, state.volumesMissing, Math.max(mover.goneAt, mover.boundAt), now);
+}
+
+/** @throws Hold */
+export function checkVolumes({ config }: Run, missing: string, since: number, now: number): void {
+  const { volumeTimeoutSeconds } = config.drain;
+  if (!over(now, since, volumeTimeoutSeconds)) return;
+  throw new Hold(
+    `${missing} after ${volumeTimeoutSeconds} s (rollout.drain.volumeTimeoutSeconds). ` +
+      `To go on: look at the CSI driver's controller; PatchGuard never detaches by force.`,
+  );
 }
 
 /** How long its replacement may take: the workload's own time where the config has one. Seconds. */
@@ -90,14 +97,9 @@ export function checkResumed(run: Run, workload: Workload, drain: NodeDrain, now
 }
 
 /** A workload that was whole again and is short once more (scaled up, evicted by others) gets the time of any other. @throws Hold */
-export function checkShort(
-  run: Run,
-  workload: Workload,
-  { node, shortSince = 0 }: NodeDrain,
-  now: number,
-): void {
+export function checkShort(run: Run, workload: Workload, { node, shortSince }: NodeDrain, now: number): void {
   const { podTimeoutSeconds, setting } = timeoutOfWorkload(run, workload);
-  if (!over(now, shortSince, podTimeoutSeconds)) return;
+  if (!over(now, shortSince.get(workload.uid) ?? now, podTimeoutSeconds)) return;
   throw new Hold(
     `${nameOf(workload)}, whose pods had moved off node ${node} and were all back, has been short again for ${podTimeoutSeconds} s ` +
       `(${setting}): ${whyNotWhole(run.inventory, workload)}. To go on: mend that, then run \`pulumi up\` again.`,

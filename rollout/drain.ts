@@ -2,13 +2,13 @@ import { announce } from "./alert.ts";
 import { Balancers } from "./balancers.ts";
 import { cordon } from "./close.ts";
 import type { Node, Pod } from "./cluster/types.ts";
-import { checkDeadlines, checkResumed, checkShort } from "./deadlines.ts";
+import { checkDeadlines, checkResumed, checkShort, checkVolumes } from "./deadlines.ts";
 import { Hold } from "./errors.ts";
 import { Evictor } from "./evictor.ts";
 import { count } from "./finding.ts";
 import { graceOf, type Mover, type NodeDrain, placeOf } from "./mover.ts";
 import { DEFAULTS, EVENT } from "./names.ts";
-import { byName, isFinished, isTerminating, judgePod, podName, workloadPodsOn } from "./pods.ts";
+import { byName, isFinished, isPodReady, isTerminating, judgePod, podName, workloadPodsOn } from "./pods.ts";
 import { handoverTaint } from "./ownership.ts";
 import { mayAct, type Run } from "./run.ts";
 import type { NodeRecord } from "./run-state.ts";
@@ -37,9 +37,13 @@ export class Drainer {
   /** UIDs of pods that go last and whose turn has come. */
   private readonly turned = new Set<string>();
   private remindedAt = 0;
+  /** By node: the UIDs of the controllers whose pods an earlier run had in hand there. */
+  private readonly earlierOwners: ReadonlyMap<string, ReadonlySet<string>>;
 
   constructor(run: Run) {
     this.run = run;
+    const { nodes } = run.state.record;
+    this.earlierOwners = new Map(Object.entries(nodes).map(([name, { owners }]) => [name, new Set(owners)]));
     this.evictor = new Evictor(run, () => this.movers());
     this.balancers = new Balancers(run);
   }
@@ -134,11 +138,12 @@ export class Drainer {
   stoodStill(milliseconds: number): void {
     if (milliseconds === 0) return;
     for (const drain of this.nodes.values()) {
-      if (drain.shortSince !== undefined) drain.shortSince += milliseconds;
+      for (const [uid, since] of drain.shortSince) drain.shortSince.set(uid, since + milliseconds);
       for (const mover of drain.movers.values()) {
         mover.waitingSince += milliseconds;
         if (mover.evictedAt !== undefined && mover.goneAt === undefined) mover.evictedAt += milliseconds;
         if (mover.goneAt !== undefined && !mover.arrived) mover.goneAt += milliseconds;
+        if (mover.boundAt !== undefined && !mover.arrived) mover.boundAt += milliseconds;
       }
     }
   }
@@ -238,7 +243,7 @@ export class Drainer {
     }
     if (this.inventoryIsFresh() && !this.evictor.isResting()) {
       const turns = new Turns(this.run, this.movers(), {
-        whole: (workload) => this.whole(workload),
+        whole: (workload) => this.whole(workload) && !this.leftBehind(workload),
         paid: (workload) => this.paid(workload),
       });
       const ask = ready.flatMap(({ movers }) => [...movers.values()]).filter((mover) => turns.take(mover));
@@ -384,6 +389,7 @@ export class Drainer {
       const volumesMissing = this.volumesMissing(mover, drain);
       const { name, namespace } = mover.pod.metadata;
       const bound = run.inventory.get("Pod", name, namespace)?.spec?.nodeName !== undefined;
+      if (bound && mover.goneAt !== undefined) mover.boundAt ??= now;
       if (volumesMissing !== undefined && bound) mover.volumesMissingAt = now;
       checkDeadlines(run, mover, now, {
         whole: this.isBack(mover),
@@ -392,21 +398,28 @@ export class Drainer {
     }
     const movers = [...drain.movers.values()];
     const quietSince = now - drain.cordonedAt >= DEFAULTS.quietSeconds * 1000;
-    const resumed = drain.resumed.filter((it) => !this.whole(it));
+    for (const it of drain.resumed) {
+      const missing = this.whole(it) ? this.leftBehind(it, drain.node) : undefined;
+      if (missing !== undefined) checkVolumes(run, missing, drain.cordonedAt, now);
+    }
+    const resumed = drain.resumed.filter((it) => !this.whole(it) || this.leftBehind(it, drain.node));
     // its deadline is for coming back once: what moves it afterwards, from other nodes, has deadlines of its own
     for (const it of drain.resumed) if (!resumed.includes(it)) drain.back.add(it.uid);
     // one whose pods this run moves, too, has the deadlines of those pods: it may be in hand for as long as it has pods here
     const left = resumed.find(
-      (it) => !drain.back.has(it.uid) && !movers.some(({ workload }) => workload?.uid === it.uid),
+      (it) =>
+        !this.whole(it) &&
+        !drain.back.has(it.uid) &&
+        !movers.some(({ workload }) => workload?.uid === it.uid),
     );
     if (left !== undefined) checkResumed(run, left, drain, now);
     // whole once, and short again by somebody else's hand: nothing of ours is on its way any more that could have a deadline
     const short = [
       ...resumed.filter(({ uid }) => drain.back.has(uid)),
       ...movers.flatMap((it) => (it.arrived && !this.isStillWhole(it) ? (it.workload ?? []) : [])),
-    ].find(({ uid }) => !moving.has(uid));
-    drain.shortSince = short === undefined ? undefined : (drain.shortSince ?? now);
-    if (short !== undefined) checkShort(run, short, drain, now);
+    ].filter(({ uid }) => !moving.has(uid));
+    drain.shortSince = new Map(short.map(({ uid }) => [uid, drain.shortSince.get(uid) ?? now]));
+    for (const it of short) checkShort(run, it, drain, now);
     const moved = resumed.length === 0 && movers.every((mover) => mover.arrived && this.isStillWhole(mover));
     if (moved && !drain.moved) {
       drain.moved = true;
@@ -545,6 +558,23 @@ export class Drainer {
     return notHandedOver(inventory, successor, drain.node);
   }
 
+  /**
+   * A volume of a StatefulSet that an earlier run had in hand which is not handed over yet, though all of its pods are Ready: the run that
+   * evicted its pod did not live to see it. @param from off this node; undefined: off any
+   */
+  private leftBehind(workload: Workload, from?: string): string | undefined {
+    if (workload.kind !== "StatefulSet") return undefined;
+    const { inventory } = this.run;
+    for (const [node, owners] of this.earlierOwners) {
+      if (!owners.has(workload.uid) || (from !== undefined && from !== node)) continue;
+      for (const pod of inventory.podsOf(workload.uid)) {
+        const missing = isPodReady(pod) ? notHandedOver(inventory, pod, node) : undefined;
+        if (missing !== undefined) return missing;
+      }
+    }
+    return undefined;
+  }
+
   /** A node that vanished in mid-drain: not our doing, and nothing left to evict there. */
   private async lost(drain: NodeDrain): Promise<boolean> {
     const { run } = this;
@@ -639,7 +669,7 @@ const inHand = (
   movers: new Map(),
   canary: undefined,
   back: new Set(),
-  shortSince: undefined,
+  shortSince: new Map(),
   earlier: new Set(earlier),
   resumed,
   last: new Set(),

@@ -23,6 +23,8 @@ export interface Mover {
   goneAt: number | undefined;
   /** When its successor, bound to a node, last waited for a volume: only then does its time to become Ready begin. */
   volumesMissingAt?: number;
+  /** When its successor was first seen bound to a node: only then can a volume be attached there. */
+  boundAt?: number;
   /** Its workload is whole again and its volumes are handed over: what happens to it from here on is not our doing. */
   arrived: boolean;
 }
@@ -45,8 +47,8 @@ export interface NodeDrain {
   resumed: Workload[];
   /** UIDs of those that were seen whole since. */
   back: Set<string>;
-  /** Since when a workload that was whole again is short, with none of its pods on their way: it was not our doing. */
-  shortSince: number | undefined;
+  /** By UID: since when a workload that was whole again is short, with none of its pods on their way: it was not our doing. */
+  shortSince: Map<string, number>;
   /** UIDs of its pods that are moved when all others are, each alone (rollout.drain.excludedPods: last). */
   last: Set<string>;
   /** Every pod that had to go has been replaced; its old pods may still be finishing. */

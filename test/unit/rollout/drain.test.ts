@@ -98,6 +98,27 @@ describe("the time that a drain may take", () => {
     );
   });
 
+  it("nor is the CSI driver to blame while the pod has no node: its own time runs, and the volume's begins when it is bound", async () => {
+    const on = await blueOf();
+    await on.statefulSet("kafka", { replicas: 3, budget: { minAvailable: 2 } }).settled();
+    await on.pool("workers", { ...GREEN, perZone: 1 }).settled();
+    const open = (unschedulable: boolean | null): void => {
+      for (const { metadata } of on.nodes(GREEN.generation))
+        on.store.patch("Node", metadata.name, undefined, { spec: { unschedulable } }, "somebody");
+    };
+    let closed = false;
+    const overrides = [{ namespace: "default", podTimeoutSeconds: 400 }];
+    const run = await runHandover(on, "only", {
+      rollout: { health: { windowSeconds: 0 }, drain: { volumeTimeoutSeconds: 60, overrides } },
+      onLine: ({ event }) => {
+        if (event !== "evict" || closed) return;
+        open((closed = true));
+        on.clock.after(200_000, "somebody", () => open(null));
+      },
+    });
+    assert.ok(run.outcome, `${run.error?.message}\n${story(on, run)}`);
+  });
+
   it("pods of a node that was lost do not count as Ready: the next node waits for their replacements", async () => {
     const on = await blueOf();
     await on.deployment("web", { replicas: 6, budget: { maxUnavailable: 1 } }).settled();

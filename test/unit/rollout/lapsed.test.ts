@@ -34,4 +34,31 @@ describe("a workload that was whole again and is short once more, by nobody's ev
     assert.equal(run.error?.name, "Hold", `${run.error?.message ?? "a success"}\n${story(on, run)}`);
     assert.match(run.error.message, /ReplicaSet default\/web,.*rollout\.drain\.podTimeoutSeconds.*Pending/);
   });
+
+  it("has a deadline of its own: two that are short one after the other are not one that is short for long", async () => {
+    const on = await world({ seed: SEED })
+      .pool("workers", { ...BLUE, zones: ZONES, perZone: 1 })
+      .settled();
+    await on
+      .deployment("api", { replicas: 1, startSeconds: 60 })
+      .deployment("web", { replicas: 1, startSeconds: 60 })
+      .deployment("slow", { replicas: 1, stopSeconds: 600, graceSeconds: 600 }) // keeps the node in hand
+      .settled(900);
+    await on.pool("workers", { ...GREEN, zones: ZONES, perZone: 1 }).settled();
+    const grow = (name: string): void =>
+      void on.store.patch("ReplicaSet", name, "default", { spec: { replicas: 2 } }, "somebody");
+    let moved = 0;
+    const run = await runHandover(on, "only", {
+      groups: groupsFor("workers", GREEN.generation, ZONES),
+      limitSeconds: 1800,
+      rollout: { drain: { podTimeoutSeconds: 90 } },
+      onLine: ({ event, message }) => {
+        if (event !== "pod-moved" || message.includes("/slow-") || ++moved !== 2) return;
+        grow("web");
+        on.clock.after(50_000, "somebody", () => grow("api"));
+      },
+    });
+    assert.equal(moved, 2);
+    assert.ok(run.outcome, `${run.error?.message}\n${story(on, run)}`);
+  });
 });

@@ -62,4 +62,57 @@ describe("nodes that were in hand before", () => {
     uncordon(on, done);
     assertDone(on, await runHandover(on, "second"));
   });
+
+  it("a volume that the run before did not see handed over keeps the set's other pods, though all are Ready", async () => {
+    const on = await world({ seed: 5, detachSeconds: 150 })
+      .pool("workers", { ...BLUE, perZone: 1 })
+      .settled();
+    await on.statefulSet("kafka", { replicas: 3 }).settled();
+    await on.pool("workers", { ...GREEN, perZone: 1 }).settled();
+    const drain = { volumeTimeoutSeconds: 60 };
+    let gone: { pod: string; node: string } | undefined;
+    const first = await runHandover(on, "first", {
+      rollout: { health: { windowSeconds: 0 }, drain },
+      onLine: ({ event, pod, node }) => {
+        if (event !== "pod-gone") return;
+        gone = { pod: String(pod).replace("default/", ""), node: String(node) };
+        on.sessions[0]?.kill();
+      },
+    });
+    assert.ok(first.crashed && gone);
+    await on.clock.pass(200);
+    const claim = on.store.get("Pod", gone.pod, "default")?.spec?.volumes?.[0]?.persistentVolumeClaim
+      ?.claimName;
+    const volume = on.store.get("PersistentVolumeClaim", claim ?? "", "default")?.spec?.volumeName;
+    assert.ok(volume);
+    on.store.create(
+      "VolumeAttachment",
+      {
+        metadata: {
+          name: "left",
+          finalizers: ["external-attacher/ebs"],
+          deletionTimestamp: new Date(on.clock.now()).toISOString(),
+        },
+        spec: {
+          attacher: "ebs.csi.aws.com",
+          nodeName: gone.node,
+          source: { persistentVolumeName: volume },
+        },
+        status: { attached: true },
+      },
+      "test",
+    );
+    const evicted: string[] = [];
+    const second = await runHandover(on, "second", {
+      rollout: { health: { windowSeconds: 0 }, drain },
+      onLine: ({ event, pod }) => {
+        if (event === "evict") evicted.push(String(pod));
+      },
+    });
+    assert.match(
+      second.error?.message ?? "it succeeded",
+      /volume \S+ of pod \S*kafka-\d is still attached to node .* after 60 s/,
+    );
+    assert.deepEqual(evicted, []);
+  });
 });
