@@ -38,7 +38,9 @@ export class Drainer {
   private readonly turned = new Set<string>();
   private remindedAt = 0;
   /** By node: the UIDs of the controllers whose pods an earlier run had in hand there. */
-  private readonly earlierOwners: ReadonlyMap<string, ReadonlySet<string>>;
+  private readonly earlierOwners: ReadonlyMap<string, Set<string>>;
+  /** By UID of such a controller: since when it is whole but for its volumes. */
+  private readonly leftSince = new Map<string, number>();
 
   constructor(run: Run) {
     this.run = run;
@@ -399,8 +401,15 @@ export class Drainer {
     const movers = [...drain.movers.values()];
     const quietSince = now - drain.cordonedAt >= DEFAULTS.quietSeconds * 1000;
     for (const it of drain.resumed) {
-      const missing = this.whole(it) ? this.leftBehind(it, drain.node) : undefined;
-      if (missing !== undefined) checkVolumes(run, missing, drain.cordonedAt, now);
+      if (!this.whole(it)) continue;
+      const missing = this.leftBehind(it, drain.node);
+      if (missing === undefined) {
+        this.earlierOwners.get(drain.node)?.delete(it.uid); // handed over once: what moves it from here on has deadlines of its own
+        continue;
+      }
+      const since = this.leftSince.get(it.uid) ?? now;
+      this.leftSince.set(it.uid, since);
+      checkVolumes(run, missing, since, now);
     }
     const resumed = drain.resumed.filter((it) => !this.whole(it) || this.leftBehind(it, drain.node));
     // its deadline is for coming back once: what moves it afterwards, from other nodes, has deadlines of its own
