@@ -2,6 +2,7 @@ import type { Lease, Pod } from "../../rollout/cluster/types.ts";
 import { Homes } from "./homes.ts";
 import { Replay } from "./replay.ts";
 import type { Change } from "./store.ts";
+import { Unguarded } from "./unguarded.ts";
 import { isServing, ownerOf } from "./workloads.ts";
 import type { World } from "./world.ts";
 
@@ -67,6 +68,7 @@ export function judge(world: World, options: JudgeOptions = {}): Judgement {
   const violations: string[] = [];
   const moves: Move[] = [];
   const open = new Map<string, Open[]>();
+  const unguarded = new Unguarded(replay);
   const homes = new Homes(new Set(clients.keys()), options.landing);
   /** When each holder of the Lease was last seen to hold it. */
   const heldAt = new Map<string, number>();
@@ -108,6 +110,8 @@ export function judge(world: World, options: JudgeOptions = {}): Judgement {
     losses.splice(0, counted);
     const overtaken = granted.has(pod.metadata.uid) ? losses.map((loss) => loss.pod) : [];
     for (const text of budgetsBroken(replay, pod, overtaken)) broken(at, `${by} evicted ${name}: ${text}`);
+    const why = unguarded.disrupted(change, pod);
+    if (why !== undefined) broken(at, `${by} evicted ${name}: ${why}`);
     if (owner?.kind === "StatefulSet") {
       const still = (open.get(owner.uid) ?? []).flatMap((it) => notWhole(replay, owner.uid, it) ?? []);
       for (const why of still)
@@ -147,9 +151,12 @@ export function judge(world: World, options: JudgeOptions = {}): Judgement {
       const old = change.old as Pod;
       if (isServing(old) && (type === "DELETED" || !isServing(object as Pod))) {
         losses.push({ at, pod: old });
+        unguarded.lost(old);
         letGo(replay, open, old);
       }
     }
+    if (kind === "PodDisruptionBudget" && (type === "DELETED" || type === "ADDED"))
+      unguarded.budgetChanged(at);
     if (kind === "Lease") heldAt.set((change.old as Lease | undefined)?.spec?.holderIdentity ?? "", at);
     homes.see(change);
     replay.apply(change);

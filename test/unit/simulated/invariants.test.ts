@@ -50,6 +50,27 @@ describe("simulated world: the judge can fail", () => {
     assert.match(violations(on), /us evicted default\/web-\w+: budget web needs 3 healthy pods, 2 were left/);
   });
 
+  it("two pods of a Deployment without a budget at once", async () => {
+    const on = await smallWorld(SEED);
+    await on.deployment("bare", { replicas: 3 }).settled();
+    const us = on.client("us");
+    const take = async (most: number): Promise<void> => {
+      const pods = on.workloadPods().filter(({ metadata }) => metadata.labels?.["app"] === "bare");
+      for (const { metadata } of pods.slice(0, most))
+        await on.run(us.cluster.evict({ name: metadata.name, namespace: "default", uid: metadata.uid }));
+      await on.clock.pass(0.5);
+    };
+    await take(1);
+    await on.clock.pass(10);
+    await on.settled();
+    assert.equal(violations(on), "");
+    await take(2);
+    assert.match(
+      violations(on),
+      /us evicted default\/bare-\w+: no budget guards it, and default\/bare-\w+, which was taken away before, is not replaced: 2 of 3 served/,
+    );
+  });
+
   it("two pods of a StatefulSet at once", async () => {
     const on = await smallWorld(SEED);
     on.store.patch("PodDisruptionBudget", "kafka", "default", { spec: { minAvailable: 1 } }, "test");
