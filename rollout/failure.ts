@@ -5,9 +5,12 @@ import { freeze } from "./freeze.ts";
 import type { EventReason } from "./names.ts";
 import { EVENT, runStateName, STATE_NAMESPACE } from "./names.ts";
 import type { LogEvent } from "./log.ts";
-import { isFinished, isTerminating } from "./pods.ts";
+import { count } from "./finding.ts";
+import { type NoWayBack, noWayBack } from "./fit/back.ts";
+import { isFinished, isTerminating, podName } from "./pods.ts";
 import { mayAct, type Run } from "./run.ts";
 import type { RunRecord } from "./run-state.ts";
+import { readContext, withContext } from "./snapshot.ts";
 import { until } from "./wait.ts";
 import { isWhole, replicas, whyNotWhole, type Workload, workloadsOf } from "./whole.ts";
 
@@ -120,8 +123,8 @@ export async function pause(run: Run, error: Paused): Promise<Error> {
 }
 
 /**
- * A health window was breached. Blue serves again first, then green is closed to new pods (marked as ours) and frozen; pods that
- * moved stay where they are. Waits until every workload is whole.
+ * A health window was breached. Blue serves again first, then green is frozen and closed to new pods (marked as ours), unless blue has no
+ * room for the pods that wait for a node; pods that moved stay where they are. Waits until every workload is whole.
  */
 export async function rollback(run: Run, breach: Breach): Promise<Error> {
   await tell(
@@ -136,11 +139,39 @@ export async function rollback(run: Run, breach: Breach): Promise<Error> {
     mayAct(run);
     await freeze(run.cloud, group, "rolled-back", run);
   }
-  for (const node of greenNodes(run)) await mark(run, node, "rolled-back", ["taint"], "NoSchedule");
+  const stranded = await strandedByClosing(run);
+  if (stranded.length === 0) {
+    for (const node of greenNodes(run)) await mark(run, node, "rolled-back", ["taint"], "NoSchedule");
+  } else {
+    breach.message += ` — green stays open to new pods, since blue has no room for ${count(stranded.length, "pod")}: ${stranded
+      .slice(0, 3)
+      .map(({ pod, why }) => `${podName(pod)} (${why})`)
+      .join("; ")}`;
+    run.log.warning("rollback", breach.message);
+  }
   await record(run, "rolled-back", breach.message);
   await wholeAgain(run, breach);
   if (left !== undefined) breach.message += ` — ${left.message}`;
   return breach;
+}
+
+/** Pods of what we moved that wait for a node and would find none without green. A cluster that cannot be read strands nobody. */
+async function strandedByClosing(run: Run): Promise<NoWayBack[]> {
+  const { inventory, state, cluster, log } = run;
+  const owners = new Set(Object.values(state.record.nodes).flatMap((record) => record.owners));
+  const waiting = [...owners]
+    .flatMap((uid) => inventory.podsOf(uid))
+    .filter((pod) => pod.spec?.nodeName === undefined && !isFinished(pod) && !isTerminating(pod));
+  if (waiting.length === 0) return [];
+  try {
+    return noWayBack(withContext(inventory, await readContext(cluster)), greenNodes(run), waiting);
+  } catch (error) {
+    log.warning(
+      "rollback",
+      `whether blue has room for the pods that wait for a node could not be judged: ${messageOf(error)}`,
+    );
+    return [];
+  }
 }
 
 /** Aborted before any pod was moved: there is nothing to go back from, so green need not be closed either. */

@@ -24,6 +24,7 @@ export type LogEvent =
   | "node-moved"
   | "node-drained"
   | "health"
+  | "sources"
   | "foreign"
   | "hold"
   | "rollback"

@@ -72,6 +72,7 @@ const LASTING = new Set<LogEvent>([
   "blocked",
   "unblocked",
   "green",
+  "sources",
   "close",
   "relax",
   "order",

@@ -37,7 +37,7 @@ export async function checkSources(
     }),
   );
   log.info(
-    "health",
+    "sources",
     `${count(sources.length, "source")} of metrics answered: ${sources.map(({ name }) => name).join(", ")}`,
     {
       metrics: metrics.map(({ name }) => name),

@@ -41,8 +41,8 @@ export class Health {
       keepSeconds: KEEP_WINDOWS * (windowSeconds + extensionSeconds),
       workloads: () => watchedOf(run, this.workloads),
       onHealth: ({ source, failures, why }) => {
-        if (failures > 0) log.warning("health", `source ${source} does not answer: ${why}`, { source });
-        else log.info("health", `source ${source} answers again`, { source });
+        if (failures > 0) log.warning("sources", `source ${source} does not answer: ${why}`, { source });
+        else log.info("sources", `source ${source} answers again`, { source });
       },
     });
   }
@@ -72,7 +72,7 @@ export class Health {
     const until = sampler.startedAt + (needed + sampler.lagSeconds + sampleSeconds) * 1000;
     if (until > clock.now()) {
       run.log.info(
-        "health",
+        "sources",
         `recording the baseline of ${count(metrics.length, "metric")} over ${needed} s: ${Math.ceil((until - clock.now()) / 1000)} s to go`,
       );
     }
@@ -104,7 +104,7 @@ export class Health {
     await saveBaseline(cluster, target.pool, baseline);
     this.baseline = baseline;
     run.log.info(
-      "health",
+      "sources",
       `the baseline is recorded: ${count(metrics.length, "metric")} of ${count(Object.keys(samples).length, "workload")}`,
       { metrics: metrics.map(({ name }) => name) },
     );

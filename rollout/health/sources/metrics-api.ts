@@ -40,14 +40,14 @@ export async function metricsApiSources(
   if (metricsApi === "off") return none;
   if (metricsApi === "auto" && windowSeconds < METRICS_API_FLOOR_SECONDS) {
     log.info(
-      "health",
-      `CPU and memory are not judged: a window of ${windowSeconds} s is too short for the Metrics API (${METRICS_API_FLOOR_SECONDS} s)`,
+      "sources",
+      `CPU and memory are not judged: the Metrics API needs windows of ${METRICS_API_FLOOR_SECONDS} s or more, and rollout.health.windowSeconds is ${windowSeconds}`,
     );
     return none;
   }
   if (metricsApi === "auto" && !(await isServed(cluster))) {
     log.info(
-      "health",
+      "sources",
       "CPU and memory are not judged: this cluster serves no metrics.k8s.io (metrics-server)",
     );
     return none;
