@@ -2,28 +2,19 @@ import assert from "node:assert/strict";
 import { GREEN, restartOne, runHandover, smallWorld, story } from "../../simulated/handovers.ts";
 import type { World } from "../../simulated/world.ts";
 
-/** One more pod of web's, which waits for a node with these labels. */
-function waiting(on: World, nodeSelector: Record<string, string>): void {
-  const model = on.store.all("Pod").find(({ metadata }) => metadata.labels?.["app"] === "web");
-  assert.ok(model);
-  const { labels, ownerReferences } = model.metadata;
-  on.store.create(
-    "Pod",
-    {
-      metadata: { name: "web-more", namespace: "default", labels, ownerReferences },
-      spec: { nodeSelector },
-      status: {
-        phase: "Pending",
-        conditions: [
-          {
-            type: "PodScheduled",
-            status: "False",
-            message: "0/6 nodes are available: 6 node(s) didn't match Pod's node affinity/selector",
-          },
-        ],
-      },
-    } as never,
-    "replicaset-controller",
+/** Web grows by a pod that needs a node with these labels. */
+function grow(on: World, nodeSelector: Record<string, string>): void {
+  const [set] = on.store.all("ReplicaSet");
+  assert.ok(set);
+  on.store.update(
+    "ReplicaSet",
+    set,
+    ({ spec }) => {
+      assert.ok(spec?.template?.spec);
+      spec.replicas = 5;
+      spec.template.spec.nodeSelector = nodeSelector;
+    },
+    "somebody",
   );
 }
 
@@ -46,14 +37,14 @@ describe("the way back of a rollback", () => {
         onLine: ({ event, message }) => {
           if (event !== "health" || !message.includes("window of") || begun) return;
           begun = true;
-          waiting(on, labels);
-          restartOne(on);
+          grow(on, labels);
+          on.clock.after(1000, "a container restarts", () => restartOne(on));
         },
       });
       assert.equal(run.error?.name, "Breach", story(on, run));
-      assert.deepEqual([...new Set(taints(on))], [effect]);
+      assert.deepEqual([...new Set(taints(on))], [effect], run.error.message);
       const told =
-        /green stays open to new pods, since blue has no room for 1 pod: default\/web-more \(.*without the label disk=ssd\)/;
+        /green stays open to new pods, since blue has no room for 1 pod: default\/web-\w+ \(.*without the label disk=ssd\)/;
       assert.equal(told.test(run.error.message), effect === undefined, run.error.message);
     });
   }
