@@ -21,6 +21,11 @@ export interface Assessment extends Rule {
   blue: number | undefined;
 }
 
+/**
+ * Among so many samples at the end one may be beyond the limit: of the many series of a window some single last sample nearly always is, and
+ * every such window would be lengthened for nothing.
+ */
+const STRAY_AMONG = 3;
 /** Share of a window's samples that must be there. */
 const ENOUGH = 0.75;
 /** Above this probability, green is taken to be no worse than blue. */
@@ -122,8 +127,10 @@ function endOf(one: Case, limit: number): string | undefined {
   const late = `its last ${metric.consecutiveSuccesses} samples are not within the limit`;
   if (metric.measure !== "level" && end.every(({ total }) => total === 0))
     return "there is no traffic any more";
-  if (metric.measure !== "ratio")
-    return valuesOf(end).some((value) => isBeyond(one, value, limit)) ? late : undefined;
+  if (metric.measure !== "ratio") {
+    const beyond = valuesOf(end).filter((value) => isBeyond(one, value, limit)).length;
+    return beyond > (end.length >= STRAY_AMONG ? 1 : 0) ? late : undefined;
+  }
   const value = valueOf(one, end);
   return value === undefined || isBeyond(one, value, limit) ? late : undefined;
 }

@@ -88,6 +88,17 @@ describe("judge: what a bad image does", () => {
     );
   });
 
+  it("a single stray sample at the end passes, two do not", () => {
+    const ending = (strays: number) =>
+      caseOf(
+        CPU,
+        0.2,
+        series(CPU, (at) => (at >= 20 - strays ? 5 : 0.3)),
+      );
+    assert.deepEqual(outcomes(ending(1)), ["pass", "pass"]);
+    assert.deepEqual(outcomes(ending(2)), ["open", "inconclusive"]);
+  });
+
   it("throughput that falls to a quarter fails, where falling is bad", () => {
     assert.deepEqual(outcomes(caseOf(THROUGHPUT, 50, series(THROUGHPUT, 12))), ["fail", "fail"]);
     assert.deepEqual(outcomes(caseOf(THROUGHPUT, 50, series(THROUGHPUT, 120))), ["pass", "pass"]);

@@ -92,7 +92,11 @@ describe("the Metrics API as a source", () => {
   it("is left out, and that is told, where it is not served or the window is too short", async () => {
     for (const [given, cluster, message] of [
       [config(), refusing(404), /serves no metrics.k8s.io/],
-      [config({ windowSeconds: 30 }), served(() => ITEMS), /needs windows of 60 s or more, and rollout.health.windowSeconds is 30/],
+      [
+        config({ windowSeconds: 30 }),
+        served(() => ITEMS),
+        /needs windows of 60 s or more, and rollout.health.windowSeconds is 30/,
+      ],
     ] as const) {
       lines.splice(0);
       assert.deepEqual((await metricsApiSources(given, cluster, log)).metrics, []);
