@@ -186,7 +186,7 @@ describe("primaries that an operator runs", function () {
         ({ event, message }) => event === "health" && !message.endsWith("passed"),
       );
       const windows = begun.map(({ nodes, workloads }) => ({ nodes, workloads }));
-      assert.deepEqual(windows[0], { nodes: [first], workloads: [`${trap.at.namespace}/pg`] });
+      assert.deepEqual(windows[0], { nodes: [first], workloads: [`Cluster ${trap.at.namespace}/pg`] });
       assert.equal(windows.length, 2);
       return trap.finished();
     });
