@@ -4,6 +4,7 @@ import type { ClusterConfig } from "./cluster.ts";
 import type { DestroyConfig } from "./destroy.ts";
 import type { Problem } from "./error.ts";
 import type { PoolConfig, PoolKind } from "./pool.ts";
+import { METRICS_API_FLOOR_SECONDS } from "./health.ts";
 import type { RolloutConfig } from "./rollout.ts";
 
 /**
@@ -154,9 +155,6 @@ function checkRollout({ health, lease, preflight }: Partial<RolloutConfig>): Pro
   }
   return problems;
 }
-
-/** metrics-server and the kubelets measure every 15 s each (rollout/health/sources/metrics-api.ts). */
-const METRICS_API_FLOOR_SECONDS = 60;
 
 /** Shorter windows than a source can answer for, and names that stand for two metrics. */
 function checkHealth({ windowSeconds, ...health }: RolloutConfig["health"]): Problem[] {

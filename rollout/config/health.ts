@@ -7,7 +7,10 @@ import { datadog, newRelic } from "./health-saas.ts";
 
 /** `patchguard:rollout.health`: what a health window watches, and what its verdict leads to. */
 
-/** CPU and memory from metrics.k8s.io; either may be turned off. */
+/** metrics-server asks the kubelets every 15 s, and they measure over some 15 s more: a new pod shows after half a minute. */
+export const METRICS_API_FLOOR_SECONDS = 60;
+
+/** CPU and memory from metrics.k8s.io. */
 const resource = (timesBaseline: number) =>
   z
     .strictObject({

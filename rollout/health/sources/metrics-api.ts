@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ApiError, type Cluster } from "../../cluster/cluster.ts";
+import { METRICS_API_FLOOR_SECONDS } from "../../config/health.ts";
 import type { RolloutConfig } from "../../config/index.ts";
 import { messageOf } from "../../errors.ts";
 import { parseQuantity, thousandths } from "../../fit/quantities.ts";
@@ -16,9 +17,6 @@ import {
 
 export const METRICS_API = "metrics-api";
 const PATH = "/apis/metrics.k8s.io/v1beta1";
-
-/** metrics-server asks the kubelets every 15 s, and they measure over some 15 s more: a new pod shows after half a minute. */
-export const METRICS_API_FLOOR_SECONDS = 60;
 
 /** Below this a pod without a limit is idle, and twice of nearly nothing says nothing: cores, bytes. */
 const IDLE = { cpu: 0.1, memory: 100 * 2 ** 20 };
