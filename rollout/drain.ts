@@ -261,12 +261,12 @@ export class Drainer {
 
   /** What a workload lacked before, and has got since, it may not lack again by our hand. */
   private recovered(): void {
-    const { inventory, state, clock } = this.run;
+    const { inventory, state, cluster } = this.run;
     const { missingBefore } = state.record;
     for (const workload of workloadsOf(inventory, new Set(Object.keys(missingBefore)))) {
       const missing = missingBefore[workload.uid] ?? 0;
       if (missing <= 0) continue;
-      const { wanted = 0, ready } = replicas(inventory, workload, this.evictor.evicted, clock.now());
+      const { wanted = 0, ready } = replicas(inventory, workload, this.evictor.evicted, cluster.serverTime());
       if (wanted - ready < missing) missingBefore[workload.uid] = Math.max(0, wanted - ready);
     }
   }
@@ -341,10 +341,10 @@ export class Drainer {
 
   /** Has it got back what an earlier handover took away? */
   private paid(workload: Workload): boolean {
-    const { inventory, state, clock } = this.run;
+    const { inventory, state, cluster } = this.run;
     const { owed = {} } = state.record;
     if (owed[workload.uid] === undefined) return true;
-    if (!isWhole(inventory, workload, owed, this.evictor.evicted, clock.now())) return false;
+    if (!isWhole(inventory, workload, owed, this.evictor.evicted, cluster.serverTime())) return false;
     delete owed[workload.uid];
     return true;
   }
@@ -352,9 +352,9 @@ export class Drainer {
   private whole(workload: Workload): boolean {
     const known = this.wholeNow.get(workload.uid);
     if (known !== undefined) return known;
-    const { inventory, state, clock } = this.run;
+    const { inventory, state, cluster } = this.run;
     const { evicted } = this.evictor;
-    const whole = isWhole(inventory, workload, state.record.missingBefore, evicted, clock.now());
+    const whole = isWhole(inventory, workload, state.record.missingBefore, evicted, cluster.serverTime());
     this.wholeNow.set(workload.uid, whole);
     return whole;
   }
@@ -547,13 +547,13 @@ export class Drainer {
    * not count in its place. Nothing is to come when the set is gone or shrank.
    */
   private succeeded(mover: Mover, workload: Workload): boolean {
-    const { inventory, clock } = this.run;
+    const { inventory, cluster } = this.run;
     const { name, namespace, uid } = mover.pod.metadata;
     const successor = inventory.get("Pod", name, namespace);
     const set = inventory.get("StatefulSet", workload.name, workload.namespace);
     const minReady = set?.spec?.minReadySeconds ?? 0;
-    if (successor !== undefined && successor.metadata.uid !== uid && counts(successor, minReady, clock.now()))
-      return true;
+    const ready = successor !== undefined && counts(successor, minReady, cluster.serverTime());
+    if (ready && successor.metadata.uid !== uid) return true;
     if (set?.metadata.uid !== workload.uid) return true;
     const ends = (set.spec?.ordinals?.start ?? 0) + (set.spec?.replicas ?? 1);
     return Number(name.slice(name.lastIndexOf("-") + 1)) >= ends;

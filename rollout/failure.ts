@@ -42,8 +42,8 @@ const WATCH_LAG_MS = 1000;
 const WATCH_LAG_WHEN_INTERRUPTED_MS = 250;
 
 /** Replicas of a workload that are not bound to a node yet, beyond those that it lacked before. */
-function placesOf({ inventory, state, clock }: Run, workload: Workload): number {
-  const { wanted = 0 } = replicas(inventory, workload, new Set(), clock.now());
+function placesOf({ inventory, state, cluster }: Run, workload: Workload): number {
+  const { wanted = 0 } = replicas(inventory, workload, new Set(), cluster.serverTime());
   const bound = inventory
     .podsOf(workload.uid)
     .filter((pod) => pod.spec?.nodeName && !isFinished(pod) && !isTerminating(pod));
@@ -195,7 +195,13 @@ async function wholeAgain(run: Run, breach: Breach): Promise<void> {
   const missing = (): Workload[] =>
     workloadsOf(run.inventory, uids).filter(
       (workload) =>
-        !isWhole(run.inventory, workload, run.state.record.missingBefore, new Set(), run.clock.now()),
+        !isWhole(
+          run.inventory,
+          workload,
+          run.state.record.missingBefore,
+          new Set(),
+          run.cluster.serverTime(),
+        ),
     );
   const names = (): string =>
     missing()

@@ -123,7 +123,7 @@ async function recordBaseline(run: Run): Promise<void> {
   const { state, inventory } = run;
   const pods = blueNodes(run).flatMap((node) => workloadPodsOn(inventory, node.metadata.name));
   const begun = Object.keys(state.record.nodes).length > 0;
-  const now = missingReplicas(inventory, pods, run.clock.now());
+  const now = missingReplicas(inventory, pods, run.cluster.serverTime());
   const ours = new Set(Object.values(state.record.nodes).flatMap(({ owners }) => owners));
   const earlier = Object.fromEntries([...ours].map((uid) => [uid, state.record.missingBefore[uid] ?? 0]));
   const missingBefore = begun ? { ...now, ...earlier } : now;
@@ -261,10 +261,12 @@ async function moveCanary(run: WatchedRun, drainer: Drainer, closed: Set<string>
 
 /** What an earlier run's canary has moved must be back before it is watched. @throws Hold */
 async function untilWhole(run: Run, workloads: readonly Workload[]): Promise<void> {
-  const { inventory, state, clock, signal } = run;
+  const { inventory, state, cluster, clock, signal } = run;
   const { podTimeoutSeconds } = run.config.drain;
   const short = (): Workload | undefined =>
-    workloads.find((it) => !isWhole(inventory, it, state.record.missingBefore, new Set(), clock.now()));
+    workloads.find(
+      (it) => !isWhole(inventory, it, state.record.missingBefore, new Set(), cluster.serverTime()),
+    );
   const late = (): Hold => {
     const it = short();
     const name = it === undefined ? "a workload" : `${it.kind} ${it.namespace}/${it.name}`;

@@ -10,11 +10,11 @@ type Lacked = Record<string, number>;
  * What an earlier handover has taken away and is not back yet. An operator that runs fewer pods than then is owed no more than it has:
  * nobody would ever make the others.
  */
-export function stillOwed({ inventory, clock }: Run, owed: Lacked): Lacked {
+export function stillOwed({ inventory, cluster }: Run, owed: Lacked): Lacked {
   const short = workloadsOf(inventory, new Set(Object.keys(owed))).flatMap((workload) => {
     const { uid } = workload;
     const lacked = Math.max(owed[uid] ?? 0, -inventory.podsOf(uid).length);
-    const whole = isWhole(inventory, workload, { [uid]: lacked }, new Set(), clock.now());
+    const whole = isWhole(inventory, workload, { [uid]: lacked }, new Set(), cluster.serverTime());
     return whole ? [] : [[uid, lacked] as const];
   });
   return Object.fromEntries(short);

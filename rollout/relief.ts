@@ -27,7 +27,7 @@ export class Relief {
         const scheduled = pod.status?.conditions?.find(({ type }) => type === "PodScheduled");
         if (scheduled?.status !== "False" || pod.metadata.deletionTimestamp !== undefined) return false;
         const since = Date.parse(scheduled.lastTransitionTime ?? "");
-        return this.relaxed || run.clock.now() - since > run.config.drain.relaxAfterSeconds * 1000;
+        return this.relaxed || run.cluster.serverTime() - since > run.config.drain.relaxAfterSeconds * 1000;
       });
     if (pending.length > 0 === this.relaxed) return;
     const changed = await setBlueTaint(run, pending.length > 0 ? "PreferNoSchedule" : "NoSchedule");

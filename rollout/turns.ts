@@ -81,7 +81,7 @@ export class Turns {
     }
     const budgets = run.inventory.budgetsOf(mover.pod);
     // a budget that has just let a pod go moves on, whose pod that ever was: the disruption controller has not counted it yet
-    if (budgets.some((budget) => isCounting(budget, now))) mover.waitingSince = now;
+    if (budgets.some((budget) => isCounting(budget, run.cluster.serverTime()))) mover.waitingSince = now;
     const { workload } = mover;
     // an operator moves its primary when the replicas are whole again: they have deadlines of their own, it does not wait yet
     const byDesign = budgets.some((it) => zeroByDesign(it, run.config.preflight.byDesign) !== undefined);

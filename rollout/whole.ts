@@ -48,7 +48,10 @@ function ownerObject(
   return object?.metadata.uid === uid ? object : undefined;
 }
 
-/** A pod counts once it has been Ready for its owner's minReadySeconds. */
+/**
+ * A pod counts once it has been Ready for its owner's minReadySeconds.
+ * @param now what time the API server has (Cluster.serverTime), here and below: ours may be ahead of it, and would cut the time short
+ */
 export function counts(pod: Pod, minReadySeconds: number, now: number): boolean {
   if (!isPodReady(pod)) return false;
   if (minReadySeconds === 0) return true;

@@ -25,6 +25,7 @@ export function createCluster(kc: Credentials, options: TransportOptions): Clust
     async serverVersion() {
       return (await transport.json<{ gitVersion: string }>({ method: "GET", path: "/version" })).gitVersion;
     },
+    serverTime: () => transport.serverTime(),
     async get<K extends Kind>(kind: K, name: string, namespace?: string) {
       try {
         return await transport.json<Kinds[K]>({ method: "GET", path: resourcePath(kind, namespace, name) });

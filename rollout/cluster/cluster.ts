@@ -50,6 +50,11 @@ export type EvictionResult =
 export interface Cluster {
   /** The API server's own version: `v1.34.1-eks-113cf36`. */
   serverVersion(): Promise<string>;
+  /**
+   * What time the API server has, by its last answer: milliseconds since the epoch, less than two seconds late. Its time stamps are
+   * compared with this, since the clock of the machine that we run on may be ahead of it.
+   */
+  serverTime(): number;
   get<K extends Kind>(kind: K, name: string, namespace?: string): Promise<Kinds[K] | undefined>;
   /** What an API says that is no kind of ours (metrics.k8s.io, a Service's proxy). @param path from `/` on @throws ApiError */
   read(path: string): Promise<unknown>;

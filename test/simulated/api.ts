@@ -47,6 +47,10 @@ export class SimulatedCluster implements Cluster {
     return Promise.resolve("v1.34.1");
   }
 
+  serverTime(): number {
+    return this.server.store.clock.now();
+  }
+
   get<K extends Kind>(kind: K, name: string, namespace?: string): Promise<Kinds[K] | undefined> {
     checkNamespace(kind, namespace);
     return this.session.read(`get ${kind} ${keyOf(name, namespace)}`, () =>

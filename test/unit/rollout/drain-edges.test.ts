@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Pod } from "../../../rollout/cluster/types.ts";
+import { handover } from "../../../rollout/handover.ts";
 import { BLUE, GREEN, runHandover, story } from "../../simulated/handovers.ts";
 import { judge } from "../../simulated/invariants.ts";
 import { world, type World } from "../../simulated/world.ts";
@@ -92,6 +93,23 @@ describe("a drain at its edges", () => {
     });
     const gaps = at.slice(1).map((time, index) => (time - (at[index] ?? 0)) / 1000);
     assert.ok(gaps.length > 0 && gaps.every((gap) => gap > 60), `${gaps.join()}\n${story(on, run)}`);
+  });
+
+  it("minReadySeconds is not cut short by a machine whose clock is ahead of the cluster's", async () => {
+    const on = await blueOf();
+    await on.statefulSet("kafka", { replicas: 3, minReadySeconds: 60 }).settled();
+    await on.clock.pass(70);
+    await greenTo(on);
+    const at: number[] = [];
+    const run = await runHandover(on, "ahead", {
+      rollout: OFF,
+      work: (job) => handover({ ...job, clock: { ...job.clock, now: () => job.clock.now() + 50_000 } }),
+      onLine: ({ event }) => {
+        if (event === "evict") at.push(on.clock.now());
+      },
+    });
+    const gaps = at.slice(1).map((time, index) => (time - (at[index] ?? 0)) / 1000);
+    assert.ok(gaps.length === 2 && gaps.every((gap) => gap > 60), `${gaps.join()}\n${story(on, run)}`);
   });
 
   it("a Deployment without a budget that was short at first and has recovered loses one replica at a time", async () => {

@@ -67,6 +67,17 @@ describe("transport", function () {
   const fails = (status: number, reason?: string) => (error: unknown) =>
     error instanceof ApiError && error.status === status && (reason === undefined || error.reason === reason);
 
+  it("tells the server's time by its last answer, whatever ours is", async () => {
+    const served = new Date(started - 3_600_000).toUTCString();
+    play(answer(200, { gitVersion: "v1.34.1" }, { date: served }));
+    const asked = fast.now();
+    const before = cluster.serverTime();
+    assert.ok(asked <= before && before <= fast.now(), "nobody has told the time yet");
+    await cluster.serverVersion();
+    const late = cluster.serverTime() - Date.parse(served);
+    assert.ok(late >= 0 && late <= fast.now() - asked, `${late} ms beyond what it said`);
+  });
+
   it("asks again for reads: 500, 503, a busy server, a broken connection", async () => {
     play(
       failure(500, "InternalError"),
