@@ -6,7 +6,7 @@ import { heldBy, otherHolder } from "./lease.ts";
 import { LABEL_POOL } from "./names.ts";
 import { isCordonedByUs, ownershipOf } from "./ownership.ts";
 import { passPreflight } from "./preflight.ts";
-import { readRecord } from "./run-state.ts";
+import { owedBy, readRecord } from "./run-state.ts";
 import type { Job } from "./run.ts";
 import { sizesOfGreen } from "./sizes.ts";
 import { isBlue, type Target } from "./target.ts";
@@ -36,7 +36,10 @@ export async function gate(job: Job): Promise<GateResult> {
     record?.generation === target.generation && Object.keys(record.nodes).length > 0 ? record : undefined;
   const inventory = await Inventory.open(cluster);
   try {
-    const found = await passPreflight(job, inventory, unfinished);
+    const found = await passPreflight(job, inventory, {
+      resumed: unfinished,
+      owed: owedBy(record, target.generation),
+    });
     await checkSources(job, inventory, job.measured ?? (await sourcesOf(job.config.health, job)));
     const nodes = inventory.all("Node").filter((node) => isBlue(target, node));
     return {

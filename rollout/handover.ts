@@ -13,8 +13,8 @@ import { sourcesOf } from "./health/sources/index.ts";
 import { Inventory } from "./inventory.ts";
 import { identity, takeLease } from "./lease.ts";
 import { EVENT, runStateName, STATE_NAMESPACE } from "./names.ts";
-import { nodeOrder, type Place } from "./order.ts";
-import { owedFirst, stillOwed } from "./owed.ts";
+import type { Place } from "./order.ts";
+import { stillOwed, wavesFrom } from "./owed.ts";
 import type { Pod } from "./cluster/types.ts";
 import { isCordonedByUs } from "./ownership.ts";
 import { podName, workloadPodsOn } from "./pods.ts";
@@ -26,7 +26,6 @@ import { Relief } from "./relief.ts";
 import { imageText, zoneOf } from "./target.ts";
 import { type Proof, verify } from "./verify.ts";
 import { until } from "./wait.ts";
-import { wavesOf } from "./waves.ts";
 import { isWhole, missingReplicas, whyNotWhole, type Workload, workloadsOf } from "./whole.ts";
 
 /** What a handover that succeeded leaves behind. */
@@ -93,7 +92,12 @@ async function steps(run: WatchedRun): Promise<Outcome> {
       resumed: state.record.phase !== "moving" || Object.keys(state.record.nodes).length > 0,
     },
   );
-  await passPreflight(run, run.inventory, resumable(state.record), true);
+  await passPreflight(
+    run,
+    run.inventory,
+    { resumed: resumable(state.record), owed: state.record.owed },
+    true,
+  );
   await openGreen(run);
   if (blueNodes(run).length > 0) run.health.start();
   await greenReady(run);
@@ -128,7 +132,8 @@ async function recordBaseline(run: Run): Promise<void> {
   const earlier = Object.fromEntries([...ours].map((uid) => [uid, state.record.missingBefore[uid] ?? 0]));
   const missingBefore = begun ? { ...now, ...earlier } : now;
   const { owed } = state.record;
-  await state.save({ phase: "moving", missingBefore, ...(owed && { owed: stillOwed(run, owed) }) });
+  const still = owed && { owed: stillOwed(inventory, owed, run.cluster.serverTime()) };
+  await state.save({ phase: "moving", missingBefore, ...still });
 }
 
 /**
@@ -151,8 +156,7 @@ async function moveAll(run: WatchedRun, closed: Set<string>): Promise<void> {
     const rest = blueNodes(run).filter(
       ({ metadata: { name } }) => !begun.has(name) && !isFinished(run, name),
     );
-    const [first, others] = owedFirst(run, nodeOrder(run, rest));
-    return [...first.map((place) => [place]), ...wavesOf(others, run.config.drain.maxParallel)];
+    return wavesFrom(run, run.state.record.owed ?? {}, rest);
   };
   const excludedOn = (): Pod[] => [...begun].flatMap((name) => drainer.excludedOn(name));
   for (;;) {

@@ -5,6 +5,7 @@ import { count, type Finding, nameOf, type ObjectRef, sentence, sortFindings } f
 import type { Inventory } from "./inventory.ts";
 import type { Fields } from "./log.ts";
 import { EVENT } from "./names.ts";
+import type { Lacked } from "./owed.ts";
 import { isTerminating, judgePod, workloadPodsOn } from "./pods.ts";
 import type { CloudFacts } from "./cloud/facts.ts";
 import { findings } from "./preflight/findings.ts";
@@ -37,13 +38,14 @@ export const blocking = (found: Finding[]): Finding[] =>
 /**
  * Waits until nothing blocks: pauses, alerts with each blocking object's name, namespace and reason, and goes on when it
  * clears. Touches nothing. The pods that an interrupted run left on their way get `podTimeoutSeconds` to arrive unreported.
+ * @param owed what an earlier handover has left short (owed.ts)
  * @param made green's groups are there already: the limits for making them are no longer asked for
  * @throws Blocked at `preflight.timeoutSeconds`.
  */
 export async function passPreflight(
   job: Job,
   inventory: Inventory,
-  resumed: RunRecord | undefined,
+  { resumed, owed }: { resumed: RunRecord | undefined; owed: Lacked | undefined },
   made = false,
 ): Promise<Finding[]> {
   const { config, clock, signal, log } = job;
@@ -69,10 +71,11 @@ export async function passPreflight(
       picture: withContext(inventory, context),
       target: job.target,
       config,
-      now: clock.now(),
+      now: job.cluster.serverTime(),
       green: job.green,
       cloud,
       resumed: ownPodsHaveTime ? resumed : undefined,
+      owed: owed && { lacked: owed, inTime: ownPodsHaveTime },
     });
   };
   const warn = (found: Finding[]): void => {

@@ -78,9 +78,10 @@ export class RunState {
   /** Reads the pool's record. One of another generation, or of a finished run, is replaced when the first act is recorded. */
   static async load(cluster: Cluster, pool: string, fresh: RunRecord): Promise<RunState> {
     const old = await readRecord(cluster, pool);
-    const goesOn =
-      old?.generation === fresh.generation && old.phase !== "succeeded" && old.phase !== "rolled-back";
-    const next = goesOn ? { ...old, stack: fresh.stack } : { ...fresh, ...owedBy(old) };
+    const owed = owedBy(old, fresh.generation);
+    const next = goesOn(old, fresh.generation)
+      ? { ...old, stack: fresh.stack }
+      : { ...fresh, ...(owed && { owed }) };
     const record = old?.groups === undefined ? next : { ...next, groups: old.groups };
     return new RunState(cluster, pool, record, old !== undefined);
   }
@@ -111,10 +112,14 @@ export class RunState {
   }
 }
 
-/** What a handover that did not succeed leaves to the next one. */
-function owedBy(old: RunRecord | undefined): Pick<RunRecord, "owed"> {
-  if (old === undefined || old.phase === "succeeded") return {};
-  return { owed: lackedBefore(old) };
+/** Does a handover to this generation take up the record? */
+const goesOn = (old: RunRecord | undefined, generation: string): old is RunRecord =>
+  old?.generation === generation && old.phase !== "succeeded" && old.phase !== "rolled-back";
+
+/** What a handover that did not succeed leaves to the next one, which goes to this generation. */
+export function owedBy(old: RunRecord | undefined, generation: string): RunRecord["owed"] {
+  if (old === undefined || old.phase === "succeeded") return undefined;
+  return goesOn(old, generation) ? old.owed : lackedBefore(old);
 }
 
 /** What the workloads that this record's handover had in hand, and one before it left short, had lacked before. By UID. */

@@ -1,7 +1,14 @@
-import type { Pod, ReplicaOwner } from "./cluster/types.ts";
-import type { Inventory } from "./inventory.ts";
+import type { Node, Pod, ReplicaOwner } from "./cluster/types.ts";
 import { controllerOf } from "./picture.ts";
 import { isFinished, isPodReady, isTerminating, podName } from "./pods.ts";
+
+/** A live run's inventory, or a picture: what a workload is judged by. */
+export interface Seen {
+  all(kind: "ReplicaSet" | "StatefulSet"): readonly ReplicaOwner[];
+  get(kind: "ReplicaSet" | "StatefulSet", name: string, namespace?: string): ReplicaOwner | undefined;
+  get(kind: "Node", name: string): Node | undefined;
+  podsOf(controllerUid: string): readonly Pod[];
+}
 
 /** A controller whose pods we move. */
 export interface Workload {
@@ -25,7 +32,7 @@ export function workloadOf(pod: Pod): Workload | undefined {
  * The workloads with these UIDs: what a run state has recorded, as it stands now. Of ReplicaSets and StatefulSets the objects
  * themselves are known; what an operator owns is known by its pods.
  */
-export function workloadsOf(inventory: Inventory, uids: ReadonlySet<string>): Workload[] {
+export function workloadsOf(inventory: Seen, uids: ReadonlySet<string>): Workload[] {
   const known = (["ReplicaSet", "StatefulSet"] as const).flatMap((kind) =>
     inventory
       .all(kind)
@@ -40,7 +47,7 @@ export function workloadsOf(inventory: Inventory, uids: ReadonlySet<string>): Wo
 }
 
 function ownerObject(
-  inventory: Inventory,
+  inventory: Seen,
   { kind, name, namespace, uid }: Workload,
 ): ReplicaOwner | undefined | "unknown-kind" {
   if (kind !== "ReplicaSet" && kind !== "StatefulSet") return "unknown-kind";
@@ -60,12 +67,12 @@ export function counts(pod: Pod, minReadySeconds: number, now: number): boolean 
 }
 
 /** Its node is gone, and the API calls it Ready all the same until PodGC finds it: some 46 s later. */
-const isOnLostNode = (inventory: Inventory, { spec }: Pod): boolean =>
+const isOnLostNode = (inventory: Seen, { spec }: Pod): boolean =>
   spec?.nodeName !== undefined && inventory.get("Node", spec.nodeName) === undefined;
 
 /** How many replicas a workload should have, and how many are Ready. `evicted`: UIDs that the cache may not yet show as terminating. */
 export function replicas(
-  inventory: Inventory,
+  inventory: Seen,
   workload: Workload,
   evicted: ReadonlySet<string>,
   now: number,
@@ -90,11 +97,7 @@ export function replicas(
  * its `minReadySeconds`, is there: else a workload that was rolled out a moment ago would count as whole with nothing. Controllers of other kinds
  * (operators' own) have no known target: what they have now is what they must have again, kept as a negative number.
  */
-export function missingReplicas(
-  inventory: Inventory,
-  pods: readonly Pod[],
-  now: number,
-): Record<string, number> {
+export function missingReplicas(inventory: Seen, pods: readonly Pod[], now: number): Record<string, number> {
   const missing: Record<string, number> = {};
   for (const pod of pods) {
     const workload = workloadOf(pod);
@@ -111,7 +114,7 @@ export function missingReplicas(
 
 /** Is the workload back at its target? Jobs are not waited for: they make their own progress. */
 export function isWhole(
-  inventory: Inventory,
+  inventory: Seen,
   workload: Workload,
   missingBefore: Record<string, number>,
   evicted: ReadonlySet<string>,
@@ -125,7 +128,7 @@ export function isWhole(
 }
 
 /** What the workload's pods that are not Ready are waiting for, in the cluster's words; for messages. */
-export function whyNotWhole(inventory: Inventory, workload: Workload): string {
+export function whyNotWhole(inventory: Seen, workload: Workload): string {
   const late = inventory.podsOf(workload.uid).filter((pod) => !isPodReady(pod) && !isFinished(pod));
   const reasons = late.slice(0, 3).map((pod) => `pod ${podName(pod)} ${stateOf(pod)}`);
   const more = late.length > 3 ? ` and ${late.length - 3} more` : "";

@@ -1,12 +1,11 @@
 import type { Node, Pod } from "../cluster/types.ts";
 import type { RolloutConfig } from "../config/index.ts";
 import { DEFAULTS } from "../names.ts";
-import { nodeOrder } from "../order.ts";
+import { stillOwed, wavesFrom } from "../owed.ts";
 import { judgePod, workloadPodsOn } from "../pods.ts";
 import { type Question, sceneOf } from "../preflight/question.ts";
 import { wantedSizes } from "../sizes.ts";
 import { zoneOf } from "../target.ts";
-import { wavesOf } from "../waves.ts";
 import { ASSUMED, startSeconds, stopSeconds } from "./times.ts";
 import { controllerOf, type Picture } from "../picture.ts";
 
@@ -68,7 +67,8 @@ export function planOf(question: Question): Plan | undefined {
   if (blue.length === 0) return undefined;
   const nodes: PlannedNode[] = [];
   const parts = { green: ASSUMED.greenSeconds as number, start: 0, stop: 0, windows: 0 };
-  const waves = wavesOf(nodeOrder({ inventory: picture, config }, blue), config.drain.maxParallel);
+  const owed = stillOwed(picture, question.owed?.lacked ?? {}, question.now);
+  const waves = wavesFrom({ inventory: picture, config }, owed, blue);
   for (const [at, wave] of waves.entries()) {
     const podsOf = new Map(wave.map(({ node }) => [node, toMove(picture, node, config)]));
     const pods = [...podsOf.values()].flat();

@@ -3,6 +3,7 @@ import { budgets } from "./budgets.ts";
 import { cloud } from "./cloud.ts";
 import { evictors } from "./evictors.ts";
 import { fit } from "./fit.ts";
+import { leftShort } from "./left-short.ts";
 import { nodes } from "./nodes.ts";
 import { pods } from "./pods.ts";
 import { type Question, type Rule, sceneOf } from "./question.ts";
@@ -12,7 +13,19 @@ import { webhooks } from "./webhooks.ts";
 import { workloads } from "./workloads.ts";
 
 /** Every rule, in no particular order: what they say is sorted. */
-const RULES: Rule[] = [budgets, pods, workloads, volumes, nodes, fit, evictors, webhooks, cloud, unread];
+const RULES: Rule[] = [
+  budgets,
+  pods,
+  workloads,
+  leftShort,
+  volumes,
+  nodes,
+  fit,
+  evictors,
+  webhooks,
+  cloud,
+  unread,
+];
 
 /**
  * What stands in the way of emptying the pool's blue nodes, and what the operator should know, worked out from the question alone (no

@@ -2,6 +2,7 @@ import type { CloudFacts } from "../cloud/facts.ts";
 import type { Node, Pod } from "../cluster/types.ts";
 import type { RolloutConfig } from "../config/index.ts";
 import type { Finding } from "../finding.ts";
+import type { Lacked } from "../owed.ts";
 import type { Picture } from "../picture.ts";
 import { workloadPodsOn } from "../pods.ts";
 import type { RunRecord } from "../run-state.ts";
@@ -21,6 +22,10 @@ export interface Question {
   cloud?: CloudFacts | undefined;
   /** The record of an unfinished run: what its own half-moved pods cause is `wait`, not `block`. */
   resumed?: RunRecord | undefined;
+  /**
+   * What an earlier handover has left short (owed.ts), and whether it is still given the time to come back by itself: `wait`, not `block`.
+   */
+  owed?: { lacked: Lacked; inTime: boolean } | undefined;
 }
 
 /** A question with what every rule needs worked out once. */

@@ -31,6 +31,8 @@ export const RULES = {
   "pod-tolerates-everything": "warning",
   "statefulset-not-whole": "block",
   "statefulset-not-whole-elsewhere": "warning",
+  "left-short": "block",
+  "left-short-goes-first": "warning",
   "daemonset-not-whole": "warning",
   "no-budget": "warning",
   "volume-local": "block",

@@ -1,6 +1,6 @@
 import { ApiError, type Cluster } from "../cluster/cluster.ts";
 import type { AwsPoolConfig, Config } from "../config/index.ts";
-import { readRecord, type RunRecord } from "../run-state.ts";
+import { owedBy, readRecord } from "../run-state.ts";
 import { takeSnapshot } from "../snapshot.ts";
 import type { Target } from "../target.ts";
 import { awsPools, greenSpecOf, targetOf } from "../targets.ts";
@@ -14,16 +14,16 @@ import type { Report } from "./schema.ts";
  * @throws Error with one line that says what is wrong with the access
  */
 export async function look(config: Config, stack: string, requestTimeoutSeconds?: number): Promise<Report> {
-  const { cluster, cloud, clock } = await openWorld(clusterRef(config.cluster), requestTimeoutSeconds);
+  const { cluster, cloud } = await openWorld(clusterRef(config.cluster), requestTimeoutSeconds);
   const notAsked = [NO_REHEARSAL];
   const poolOf = async (pool: AwsPoolConfig): Promise<Look["pools"][number]> => {
     const target = targetOf(pool, config.cluster.name);
     const green = greenSpecOf(pool, target.generation);
-    const [facts, resumed] = await Promise.all([
+    const [facts, left] = await Promise.all([
       cloud.facts({ target, green, timeoutSeconds: LIMITS_TIMEOUT_SECONDS }),
       unfinished(cluster, target, notAsked),
     ]);
-    return { target, green, cloud: facts, resumed };
+    return { target, green, cloud: facts, ...left };
   };
   const [picture, pools] = await Promise.all([
     takeSnapshot(cluster),
@@ -34,7 +34,7 @@ export async function look(config: Config, stack: string, requestTimeoutSeconds?
     cluster: config.cluster.name,
     config: config.rollout,
     picture,
-    now: clock.now(),
+    now: cluster.serverTime(),
     pools,
     notAsked,
   });
@@ -46,20 +46,21 @@ const LIMITS_TIMEOUT_SECONDS = 5;
 const NO_REHEARSAL =
   "dry-run evictions were not asked: that takes the right to evict, which a read-only look does not have. `pulumi up` asks every pod before it touches anything.";
 
-/** The record of a handover to this generation that did not end well. */
+/** The record of a handover to this generation that did not end well, and what one before it has left short. */
 async function unfinished(
   cluster: Cluster,
   { pool, generation }: Target,
   notAsked: string[],
-): Promise<RunRecord | undefined> {
+): Promise<Pick<Look["pools"][number], "resumed" | "owed">> {
   try {
     const record = await readRecord(cluster, pool);
-    return record?.generation === generation && record.phase !== "succeeded" ? record : undefined;
+    const goesOn = record?.generation === generation && record.phase !== "succeeded";
+    return { resumed: goesOn ? record : undefined, owed: owedBy(record, generation) };
   } catch (error) {
     if (!(error instanceof ApiError && error.status === 403)) throw error;
     notAsked.push(
       `whether a handover of pool ${pool} is unfinished was not asked (${error.message}): pods that it has in hand may be reported as blocks.`,
     );
-    return undefined;
+    return {};
   }
 }

@@ -1,6 +1,7 @@
 import type { CloudFacts } from "../cloud/facts.ts";
 import type { RolloutConfig } from "../config/index.ts";
 import { type Finding, sortFindings } from "../finding.ts";
+import type { Lacked } from "../owed.ts";
 import type { Picture } from "../picture.ts";
 import { tooLong } from "../plan/limits.ts";
 import { planOf } from "../plan/plan.ts";
@@ -28,6 +29,8 @@ export interface Look {
     cloud?: CloudFacts | undefined;
     /** The record of an unfinished run: the pods that it has in hand are waited for, not reported as a block. */
     resumed?: RunRecord | undefined;
+    /** What an earlier handover has left short: waited for, too. */
+    owed?: Lacked | undefined;
   }[];
 }
 
@@ -35,8 +38,9 @@ export interface Look {
 export function reportOf({ stack, cluster, config, picture, now, pools, notAsked }: Look): Report {
   const reports: PoolReport[] = [];
   let before = 0;
-  for (const { target, green, cloud, resumed } of pools) {
-    const question = { picture, target, config, now, green, cloud, resumed };
+  for (const { target, green, cloud, resumed, owed: lacked } of pools) {
+    const owed = lacked && { lacked, inTime: true };
+    const question = { picture, target, config, now, green, cloud, resumed, owed };
     const plan = planOf(question);
     const found = [
       ...findings(question),

@@ -121,14 +121,38 @@ describe("workloads without a budget, one pod at a time", () => {
       });
       assert.equal(least, 2, `${second.error?.message}\n${story(on, second)}`);
       if (another) assert.ok(second.outcome, `${second.error?.message}\n${story(on, second)}`);
-      else
-        assert.match(second.error?.message ?? "", /ReplicaSet default\/web is not whole: pod default\/web-/);
+      if (another) return;
+      assert.equal(second.error?.name, "Blocked");
+      assert.match(
+        second.error.message,
+        /ReplicaSet default\/web: an earlier handover has left it with 2 of 3/,
+      );
+      assert.deepEqual(
+        second.log.filter(({ event }) => event === "close"),
+        [],
+        "nothing was closed",
+      );
+      // Ready for long enough to pass pre-flight, and no longer
+      setOnGreen(on, "True");
+      const third = await runHandover(on, "third", {
+        rollout: { ...OFF, drain: { podTimeoutSeconds: 20, budgetTimeoutSeconds: 30 } },
+        onLine: ({ event }) => {
+          if (event === "evict") see();
+          if (event === "preflight") setOnGreen(on, "False");
+        },
+      });
+      assert.equal(least, 2, `${third.error?.message}\n${story(on, third)}`);
+      assert.match(third.error?.message ?? "", /ReplicaSet default\/web is not whole: pod default\/web-/);
     });
 });
 
 /** Its pods on green are no longer Ready, and no other will be. */
 function failOnGreen(on: World, works: (labels: Record<string, string>) => boolean): void {
   on.behave("ReplicaSet", "web", { readyOn: works });
+  setOnGreen(on, "False");
+}
+
+function setOnGreen(on: World, ready: "True" | "False"): void {
   const green = new Set(on.nodes(GREEN.generation).map(({ metadata }) => metadata.name));
   for (const pod of on.store.all("Pod")) {
     if (!green.has(pod.spec?.nodeName ?? "") || pod.metadata.labels?.["app"] !== "web") continue;
@@ -137,7 +161,7 @@ function failOnGreen(on: World, works: (labels: Record<string, string>) => boole
       pod,
       ({ status }) => {
         for (const condition of status?.conditions ?? [])
-          if (condition.type === "Ready") condition.status = "False";
+          if (condition.type === "Ready") condition.status = ready;
       },
       "kubelet",
     );

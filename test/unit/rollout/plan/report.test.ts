@@ -127,6 +127,25 @@ describe("the plan", () => {
     );
     assert.deepEqual(plan?.green, { "us-east-1a": 2 });
   });
+  it("shows the nodes first that hold what an earlier handover has left not Ready", () => {
+    const bad = webPod("web-bad", "n2");
+    const picture = new FixedPicture({
+      Node: [blueNode("n1"), blueNode("n2")],
+      Pod: [webPod("web-0", "n1"), { ...bad, status: { phase: "Running", conditions: [] } }],
+      ReplicaSet: [{ ...owner, spec: { replicas: 2 } }],
+    });
+    const config = rolloutSchema.parse({});
+    const look = { stack: "prod", cluster: "prod", config, picture, now: NOW, notAsked: [] };
+    const order = (owed: Record<string, number>): string[] =>
+      only(reportOf({ ...look, pools: [{ target, green, owed }] })).plan?.nodes.map(
+        ({ node, why }) => `${node} ${why}`,
+      ) ?? [];
+    assert.deepEqual(order({ "uid-web": 0 }), [
+      "n2 holds shop/web-bad, which an earlier handover has left not Ready",
+      "n1 stateless pods only",
+    ]);
+    assert.deepEqual(order({ "uid-web": 1 }), ["n1 stateless pods only", "n2 stateless pods only"]);
+  });
   it("estimates from what the pods took to start, how many may go at a time, their grace and the windows", () => {
     const { plan } = only(report([webBudget(1)], { health: { windowSeconds: 300 } }));
     // three rounds of 10 s on n1 and one on n2; each time the last old pod goes on for 20 s, 10 s beyond its replacement's start
