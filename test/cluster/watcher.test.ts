@@ -386,6 +386,24 @@ describe("watcher on a real API server", function () {
     assert.match(violations[0]?.what ?? "", /^kafka-2 was disrupted while/);
   });
 
+  it("two pods at once that no budget guards", async function () {
+    const { patchguard, test, view } = sandbox();
+    await apply(test.api, deployment({ name: "free", namespace: space, replicas: 3, ...FAST, ...own }));
+    const pods = await view.ready("free", 3, 60, space);
+    const { told, violations } = await seen(async () => {
+      await patchguard.evict(pod(pods, 0));
+      await view.eventually(() => !view.pods().some((p) => p.metadata.uid === pods[0]?.metadata.uid), {
+        timeoutSeconds: 30,
+        describe: "the first is gone",
+      });
+      await view.ready("free", 3, 60, space);
+      await patchguard.evict(pod(pods, 1));
+      await patchguard.evict(pod(pods, 2));
+    });
+    assert.deepEqual(told, [`unguarded-overlap deployment ${space}/free`]);
+    assert.match(violations[0]?.what ?? "", /, which no budget guards, while .* was not replaced/);
+  });
+
   it("a taint that evicts by itself, a budget edited, a node deleted by PatchGuard", async function () {
     const { patchguard, test } = sandbox();
     await apply(test.api, budget({ name: "web", namespace: space, minAvailable: 1 }));

@@ -108,6 +108,7 @@ export type ViolationKind =
   | "drained-again"
   | "moved-twice"
   | "statefulset-overlap"
+  | "unguarded-overlap"
   | "lease"
   | "not-finished"
   | "blind";

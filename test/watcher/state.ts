@@ -85,6 +85,13 @@ export interface WatchState {
   ordinals: Map<string, Slot>;
   slots: Slot[];
   handing: Map<string, Handing[]>;
+  /**
+   * By UID of a workload: the healthy pod that PatchGuard last took from it, how many were healthy just before, and how many others have
+   * taken away since, or failed.
+   */
+  taken: Map<string, { pod: string; healthy: number; lost: number }>;
+  /** When a budget last went, or began to select other pods. */
+  selectionChangedAt: number;
   preflight: { state: "unmarked" | "blocked" | "passed"; budget?: string };
   exempt: Set<string>;
   killedAt?: number;
@@ -122,6 +129,8 @@ export function newState(options: JudgeOptions = {}): WatchState {
     ordinals: new Map(),
     slots: [],
     handing: new Map(),
+    taken: new Map(),
+    selectionChangedAt: -Infinity,
     preflight: { state: "unmarked" },
     exempt: new Set(),
     run: 0,

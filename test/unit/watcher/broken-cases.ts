@@ -1,6 +1,6 @@
 /** Streams that each break a promise. */
 import type { Case } from "./scenes.ts";
-import { kafka, kafkaPod, taint, web } from "./scenes.ts";
+import { free, kafka, kafkaPod, taint, web } from "./scenes.ts";
 import { CLOUD, KUBECTL, PATCHGUARD } from "./world.ts";
 
 export const broken: Case[] = [
@@ -293,6 +293,60 @@ export const broken: Case[] = [
       world.attach("pv-0", "blue-0", "DELETED");
       kafkaPod(world, 0, "green-1", owner);
       world.wait(3).evict(PATCHGUARD, "kafka-1");
+    },
+  },
+  {
+    name: "two pods at once that no budget guards",
+    expect: ["unguarded-overlap replicaset shop/free"],
+    who: "patchguard",
+    play: (world) => {
+      free(world);
+      world.evict(PATCHGUARD, "free-1");
+      world.wait(3).evict(PATCHGUARD, "free-2");
+    },
+  },
+  {
+    name: "the same of an operator's pods, the first's successor not being Ready",
+    expect: ["unguarded-overlap cluster shop/free"],
+    play: (world) => {
+      const owner = free(world, "Cluster");
+      world.evict(PATCHGUARD, "free-1");
+      world.wait(3).gone("free-1");
+      world.pod("free-4", "green-1", owner, (pod) => (pod.status = { phase: "Pending" }));
+      world.wait(3).evict(PATCHGUARD, "free-2");
+    },
+  },
+  {
+    name: "pods of two ReplicaSets of one Deployment at once, without a budget",
+    expect: ["unguarded-overlap deployment shop/free"],
+    play: (world) => {
+      world.node("blue-1");
+      const deployment = { kind: "Deployment", name: "free", uid: "d", controller: true };
+      world.object("INITIAL", {
+        kind: "Deployment",
+        metadata: { name: "free", namespace: "shop", uid: "d" },
+        spec: { replicas: 2 },
+      });
+      for (const n of [1, 2]) {
+        const metadata = { ...world.meta(`free-${n}`, "shop"), ownerReferences: [deployment] };
+        world.object("INITIAL", { kind: "ReplicaSet", metadata, spec: { replicas: 1 } });
+        world.pod(`free-${n}`, "blue-1", { kind: "ReplicaSet", uid: metadata.uid });
+      }
+      world.evict(PATCHGUARD, "free-1");
+      world.wait(3).evict(PATCHGUARD, "free-2");
+    },
+  },
+  {
+    name: "two at once long after their budget was deleted",
+    expect: ["unguarded-overlap replicaset shop/web"],
+    play: (world) => {
+      web(world, { minAvailable: 0 });
+      world.object("DELETED", {
+        kind: "PodDisruptionBudget",
+        metadata: { name: "web", namespace: "shop", uid: "b" },
+      });
+      world.wait(5).evict(PATCHGUARD, "web-1");
+      world.wait(3).evict(PATCHGUARD, "web-2");
     },
   },
   {

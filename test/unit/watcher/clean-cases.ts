@@ -1,6 +1,6 @@
 /** Streams that break no promise. */
 import type { Case } from "./scenes.ts";
-import { kafka, kafkaPod, taint, web } from "./scenes.ts";
+import { free, kafka, kafkaPod, taint, web } from "./scenes.ts";
 import { CLOUD, CONTROLLER, KUBECTL, PATCHGUARD } from "./world.ts";
 
 export const clean: Case[] = [
@@ -94,6 +94,73 @@ export const clean: Case[] = [
       web(world);
       world.mark({ mark: "loss", nodes: ["blue-1"], why: "spot" });
       world.deleteNode(CLOUD, "blue-1");
+    },
+  },
+  {
+    name: "pods that no budget guards, one after the other was replaced",
+    expect: [],
+    play: (world) => {
+      const owner = free(world);
+      for (const n of [1, 2, 3]) world.move(PATCHGUARD, `free-${n}`, `free-${n}x`, "green-1", owner);
+    },
+  },
+  {
+    name: "two at once under a budget that allows it, and one more in the moment in which the budget goes",
+    expect: [],
+    play: (world) => {
+      web(world, { minAvailable: 0 });
+      world.evict(PATCHGUARD, "web-1");
+      world.evict(PATCHGUARD, "web-2");
+      world.object("DELETED", {
+        kind: "PodDisruptionBudget",
+        metadata: { name: "web", namespace: "shop", uid: "b" },
+      });
+      world.wait(0.1).evict(PATCHGUARD, "web-3");
+    },
+  },
+  {
+    name: "an unguarded workload that somebody else takes from, that shrinks, that grows, and whose pods fail or end",
+    expect: [],
+    play: (world) => {
+      const owner = free(world);
+      const { uid } = owner;
+      world.mark({ mark: "second-moves", why: "this is about another rule" });
+      world.move(PATCHGUARD, "free-1", "free-4", "green-1", owner);
+      world.remove(KUBECTL, "free-4"); // a person's
+      world.wait(1).evict(PATCHGUARD, "free-2");
+      world.wait(5).gone("free-2");
+      world.pod("free-5", "green-1", owner);
+      world.pod("free-6", "green-1", owner);
+      world.grow("ReplicaSet", "free", uid, 5); // two are to come
+      world.wait(1).evict(PATCHGUARD, "free-3");
+      world.wait(5).gone("free-3");
+      world.grow("ReplicaSet", "free", uid, 2);
+      world.wait(1).evict(PATCHGUARD, "free-5");
+      world.wait(5).gone("free-5");
+      for (const n of [7, 8]) world.pod(`free-${n}`, "green-1", owner);
+      world.crash("free-6");
+      world.patchPod("free-7", (pod) => (pod.status = { phase: "Succeeded", conditions: [] }));
+      world.wait(1).evict(PATCHGUARD, "free-8");
+    },
+  },
+  {
+    name: "a pod that is not Ready goes while another of its workload is away: it serves nobody",
+    expect: [],
+    play: (world) => {
+      free(world);
+      for (const n of [2, 3]) world.crash(`free-${n}`);
+      world.wait(1).evict(PATCHGUARD, "free-2");
+      world.wait(1).evict(PATCHGUARD, "free-1");
+      world.wait(1).evict(PATCHGUARD, "free-3");
+    },
+  },
+  {
+    name: "pods of a Job: nobody waits for those",
+    expect: [],
+    play: (world) => {
+      free(world, "Job");
+      world.evict(PATCHGUARD, "free-1");
+      world.evict(PATCHGUARD, "free-2");
     },
   },
   {

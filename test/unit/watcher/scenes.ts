@@ -29,6 +29,16 @@ export function web(
   return owner;
 }
 
+/** Three free pods on blue-1, without a budget: of one ReplicaSet, or of another controller. */
+export function free(world: World, kind = "ReplicaSet") {
+  world.node("blue-1");
+  world.node("green-1", { generation: "bbbbbbbb" });
+  const uid = kind === "ReplicaSet" ? world.workload("ReplicaSet", "free", 3) : "one";
+  const owner = { kind, uid };
+  for (const name of ["free-1", "free-2", "free-3"]) world.pod(name, "blue-1", owner);
+  return owner;
+}
+
 /** Three Kafka pods with a volume each, on blue-1 to blue-3. */
 export function kafka(world: World, attached = true) {
   const owner = { kind: "StatefulSet", uid: world.workload("StatefulSet", "kafka", 3) };

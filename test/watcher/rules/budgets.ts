@@ -4,6 +4,7 @@ import { isProduct } from "../observation.ts";
 import type { Budget, Pod } from "../objects.ts";
 import { controllerOf, isHealthy, keyOf, scaled, selects } from "../objects.ts";
 import type { Cause, PodRecord, WatchState } from "../state.ts";
+import { noteSelection } from "./unguarded.ts";
 import { violation } from "./violation.ts";
 
 /**
@@ -64,7 +65,7 @@ function expectedScale(state: WatchState, pods: Pod[], known: number): number {
   return [...replicas.values()].reduce((sum, each) => sum + each, 0);
 }
 
-const budgetsOver = (state: WatchState, pod: Pod): Budget[] =>
+export const budgetsOver = (state: WatchState, pod: Pod): Budget[] =>
   [...state.budgets.values()]
     .map(({ budget }) => budget)
     .filter(
@@ -123,6 +124,7 @@ export function measureBudgets(state: WatchState, pod: Pod): void {
 export function onBudget(state: WatchState, budget: Budget, change: string, at: number): void {
   const key = keyOf(budget);
   const gate = state.preflight;
+  noteSelection(state, state.budgets.get(key)?.budget, change === "DELETED" ? undefined : budget, at);
   if (change === "DELETED") {
     state.budgets.delete(key);
     if (gate.budget === key) state.preflight = { state: "passed" };

@@ -12,6 +12,7 @@ import { judgeDrain, noteWorkload } from "./nodes.ts";
 import { judgeTouch } from "./preflight.ts";
 import { causeOf, isEviction, writersOf } from "./requests.ts";
 import { judgeStatefulSet } from "./statefulsets.ts";
+import { judgeUnguarded, noteLost } from "./unguarded.ts";
 import { violation } from "./violation.ts";
 
 const WRITER_WINDOW_MS = 5000;
@@ -38,7 +39,10 @@ export function onPod(state: WatchState, event: ObjectSeen, pod: Pod): Violation
   } else if (record.ended !== undefined && change === "MODIFIED") {
     found.push(...judgeShortened(state, before, pod, at));
   } else if (record.ended === undefined) {
-    if (isHealthy(before) && !isHealthy(pod)) record.failedAt = at;
+    if (isHealthy(before) && !isHealthy(pod)) {
+      record.failedAt = at;
+      noteLost(state, before);
+    }
     if (pod.status?.phase === "Failed") {
       record.ended = { at, cause: { actor: NOBODY, how: "unknown" } };
       vacate(state, record, record.ended.cause);
@@ -57,6 +61,7 @@ function onEnd(state: WatchState, record: PodRecord, before: Pod, event: ObjectS
   const cause = causeOf(state, pod);
   record.ended = { at, cause };
   vacate(state, record, cause);
+  if (!isProduct(cause.actor)) noteLost(state, before);
   if (!isWorkload(before) || !isWorkload(pod)) return [];
   const node = pod.spec?.nodeName ?? "";
   state.disruptions.push({ at, pod: keyOf(pod), node, cause, leg: currentLeg(state) });
@@ -71,6 +76,7 @@ function onEnd(state: WatchState, record: PodRecord, before: Pod, event: ObjectS
     ...judgeGrace(pod, cause, at),
     ...judgeDrain(state, node, pod, cause, at),
     ...judgeStatefulSet(state, record, cause, at),
+    ...judgeUnguarded(state, record, before, cause, at),
     ...judgeMove(state, record, cause, at),
   ];
   if (gone) state.pods.set(pod.metadata.uid, record);

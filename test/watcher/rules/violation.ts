@@ -17,6 +17,7 @@ const PROMISES: Record<ViolationKind, number> = {
   "drained-again": 5,
   "moved-twice": 5,
   "statefulset-overlap": 6,
+  "unguarded-overlap": 6,
   lease: 5,
   "not-finished": 3,
   blind: 0,
