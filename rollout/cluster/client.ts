@@ -4,7 +4,7 @@ import { classifyEviction } from "./eviction.ts";
 import { list } from "./list.ts";
 import { resourcePath, selectionQuery, typeOf } from "./paths.ts";
 import { slimmer } from "./slim.ts";
-import { refusal } from "./status.ts";
+import { parseStatus, refusal } from "./status.ts";
 import {
   Transport,
   type Answer,
@@ -35,6 +35,12 @@ export function createCluster(kc: Credentials, options: TransportOptions): Clust
       }
     },
     read: (path) => transport.json<object>({ method: "GET", path }),
+    async visit(path, signal) {
+      const { code, body } = await transport.visit(path, signal);
+      const status = code < 400 ? undefined : parseStatus(body);
+      const { reason = "", message = "" } = status ?? {};
+      return { status: code, body, refusal: status === undefined ? undefined : { reason, message } };
+    },
     async list<K extends Kind>(kind: K, selection: Selection = {}) {
       const path = resourcePath(kind, selection.namespace);
       const { items } = await list<Kinds[K]>(transport, path, selectionQuery(selection), slimmer(kind));

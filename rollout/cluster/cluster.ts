@@ -46,6 +46,14 @@ export type EvictionResult =
    */
   | { outcome: "refused"; status: number; message: string };
 
+/** What a Service answered through the API server, or the API server in its place. */
+export interface Visited {
+  status: number;
+  body: string;
+  /** The API server's own refusal, in its words: the Service was not reached. */
+  refusal: { reason: string; message: string } | undefined;
+}
+
 /** The API server, as the rollout sees it. Real: rollout/cluster/client.ts. Every method throws ApiError. */
 export interface Cluster {
   /** The API server's own version: `v1.34.1-eks-113cf36`. */
@@ -58,6 +66,11 @@ export interface Cluster {
   get<K extends Kind>(kind: K, name: string, namespace?: string): Promise<Kinds[K] | undefined>;
   /** What an API says that is no kind of ours (metrics.k8s.io, a Service's proxy). @param path from `/` on @throws ApiError */
   read(path: string): Promise<unknown>;
+  /**
+   * One attempt at a Service's proxy: what it answers, whatever its status, the body's beginning alone. A redirect is not followed.
+   * @param path from `/` on @throws ApiError with status 0 when nothing answers before `signal` aborts
+   */
+  visit(path: string, signal: AbortSignal): Promise<Visited>;
   list<K extends Kind>(kind: K, selection?: Selection): Promise<Kinds[K][]>;
   /** Resolves when the first list has arrived. */
   watch<K extends Kind>(kind: K, selection?: Selection): Promise<WatchCache<Kinds[K]>>;

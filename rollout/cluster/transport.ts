@@ -5,7 +5,8 @@ import { CloudError } from "../cloud/cloud.ts";
 import { ApiError } from "./cluster.ts";
 import { Dialer, type Line } from "./dialer.ts";
 import { networkReason, refusedBeforeSending } from "./network.ts";
-import { refusal, retryAfterOf } from "./status.ts";
+import { beginningOf } from "./beginning.ts";
+import { parseStatus, refusal, retryAfterOf } from "./status.ts";
 
 /** A KubeConfig; where it makes its own credentials (kubeconfig.ts, Connection) it can be told that one was refused. */
 export type Credentials = KubeConfig & { invalidate?: (authorization?: string) => void };
@@ -141,6 +142,23 @@ export class Transport {
     }
   }
 
+  /** A single attempt at something behind the API server, which may redirect; a credential that was refused is renewed once. */
+  async visit(path: string, signal: AbortSignal): Promise<Answer> {
+    const request: Request = { method: "GET", path };
+    for (let renewed = false; ; renewed = true) {
+      try {
+        const { response, authorization } = await this.send(request, signal, "manual");
+        const body = await beginningOf(response);
+        const own = response.status === 401 && parseStatus(body) !== undefined;
+        if (!own || renewed || this.kc.invalidate === undefined)
+          return { code: response.status, retryAfter: response.headers.get("retry-after"), body };
+        this.kc.invalidate(authorization);
+      } catch (error) {
+        throw this.unreachable(this.describe(request), error);
+      }
+    }
+  }
+
   /** One attempt, at most `milliseconds` long. */
   private async once(
     request: Request,
@@ -167,6 +185,7 @@ export class Transport {
   private async send(
     { method, path, body, contentType = "application/json" }: Request,
     signal: AbortSignal,
+    redirect: "error" | "manual" = "error", // an API server does not redirect, and a credential must not follow
   ): Promise<{ response: Response; authorization: string | undefined }> {
     const line = await this.dial(this.server + path);
     const headers: Record<string, string> = {
@@ -181,7 +200,7 @@ export class Transport {
       headers,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       dispatcher: line.dispatcher,
-      redirect: "error", // an API server does not redirect, and a credential must not follow
+      redirect,
       signal,
     });
     const date = Date.parse(response.headers.get("date") ?? "");

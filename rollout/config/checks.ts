@@ -170,6 +170,7 @@ function checkHealth({ windowSeconds, ...health }: RolloutConfig["health"]): Pro
   if (health.metricsApi === "required")
     floor("metricsApi", METRICS_API_FLOOR_SECONDS, "metrics-server and the kubelets measure every 15 s");
   if (health.datadog) floor("datadog", health.datadog.resolutionSeconds, "its steps are that long");
+  problems.push(...checkProbes({ windowSeconds, ...health }, `${at}.probes`));
   const known = new Map<string, string>();
   for (const source of ["prometheus", "datadog", "newRelic"] as const) {
     for (const [index, { name }] of (health[source]?.metrics ?? []).entries()) {
@@ -182,6 +183,31 @@ function checkHealth({ windowSeconds, ...health }: RolloutConfig["health"]): Pro
         });
       known.set(name, path);
     }
+  }
+  return problems;
+}
+
+/** Probes that outlast their sample or whose every failure is borne, and names that stand for two. */
+function checkProbes(
+  { windowSeconds, sampleSeconds, probes }: RolloutConfig["health"],
+  at: string,
+): Problem[] {
+  if (windowSeconds === 0) return [];
+  const interval = Math.min(sampleSeconds, windowSeconds);
+  const planned = Math.floor(windowSeconds / interval);
+  const problems: Problem[] = [];
+  for (const [index, { name, timeoutSeconds, failureLimit }] of probes.entries()) {
+    const wrong = (field: string, reason: string): void =>
+      void problems.push({ path: `${at}[${index}].${field}`, reason });
+    const first = probes.findIndex((it) => it.name === name);
+    if (first !== index) wrong("name", `"${name}" stands in ${at}[${first}].name, too`);
+    if (timeoutSeconds !== undefined && timeoutSeconds >= interval)
+      wrong(
+        "timeoutSeconds",
+        `is ${timeoutSeconds}, and a probe is made every ${interval} s (sampleSeconds): it must be less`,
+      );
+    if (failureLimit !== undefined && failureLimit >= planned)
+      wrong("failureLimit", `is ${failureLimit}, and a window has ${planned} probes: all of them might fail`);
   }
   return problems;
 }

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { DEFAULTS } from "../names.ts";
 import { dnsLabel, flag, nonEmpty, seconds, wholeNumber } from "./fields.ts";
 import { prometheus } from "./health-prometheus.ts";
+import { probes } from "./health-probes.ts";
 import { positive } from "./health-rule.ts";
 import { datadog, newRelic } from "./health-saas.ts";
 
@@ -61,4 +62,6 @@ export const health = z.strictObject({
   datadog: datadog.optional(),
   /** Metrics from New Relic. Default: none. */
   newRelic: newRelic.optional(),
+  /** Health checks of your own: HTTP, TCP, gRPC, or a command's exit code. Default: none. */
+  probes,
 });

@@ -2,21 +2,22 @@ import { messageOf, Refused } from "../errors.ts";
 import { count } from "../finding.ts";
 import type { Inventory } from "../inventory.ts";
 import type { Job } from "../run.ts";
+import { workloadOf } from "../whole.ts";
 import type { Measured } from "./measured.ts";
 import { type Metric, type Reading, type Source, SourceError } from "./metric.ts";
-import { watchedOf, workloadsOnBlue } from "./scope.ts";
+import { ANSWER_SECONDS } from "./sampler.ts";
+import { labelOf, type Scene, topOf, watchedOf, workloadsOnBlue } from "./scope.ts";
 import { sampleSecondsOf } from "./window.ts";
 
 /** A source that stumbles is asked again this often before it counts as offline. */
 const ATTEMPTS = 3;
-/** Longest that one answer is waited for, and the pause before it is asked again. Seconds. */
-const ANSWER_SECONDS = 10;
+/** The pause before it is asked again. Seconds. */
 const PAUSE_SECONDS = 5;
 
 /**
  * Asks every source for every metric once, before anything is created: whoever pays for a second fleet wants to know first that its
  * health windows can be judged.
- * @throws Refused naming the source that does not answer, or the metric about which it says nothing
+ * @throws Refused naming the source that does not answer, the metric about which it says nothing, or the probe that fails already
  */
 export async function checkSources(
   job: Job,
@@ -30,9 +31,10 @@ export async function checkSources(
     metrics.map(async (metric) => {
       const source = sources.find(({ name }) => name === metric.source);
       if (source === undefined) return;
+      if (isStray(metric, { inventory, target })) throw stray(metric);
       const to = clock.now() - source.lagSeconds * 1000;
       const question = { metric, workloads, from: to - sampleSecondsOf(config.health) * 1000, to };
-      const readings = await asked(job, source, () => source.read(question, deadline(job)));
+      const readings = await asked(job, source, () => source.read(question, deadline(job, source)));
       if (readings.length === 0 && metric.onlyWarns !== true) throw silent(metric, workloads.length);
     }),
   );
@@ -45,11 +47,11 @@ export async function checkSources(
   );
 }
 
-function deadline({ clock, signal }: Job): AbortSignal {
+function deadline({ clock, signal }: Job, { answerSeconds = ANSWER_SECONDS }: Source): AbortSignal {
   const late = new AbortController();
   void clock
-    .sleep(ANSWER_SECONDS * 1000)
-    .then(() => late.abort(new Error(`no answer within ${ANSWER_SECONDS} s`)));
+    .sleep(answerSeconds * 1000)
+    .then(() => late.abort(new Error(`no answer within ${answerSeconds} s`)));
   return AbortSignal.any([signal, late.signal]);
 }
 
@@ -57,8 +59,13 @@ async function asked(job: Job, source: Source, ask: () => Promise<Reading[]>): P
   for (let attempt = 1; ; attempt++) {
     job.signal.throwIfAborted();
     try {
-      return await ask();
+      const readings = await ask();
+      const ill = readings.flatMap(({ value }) => ("failed" in value ? (value.failed ?? []) : [])).at(0);
+      if (ill === undefined) return readings;
+      if (attempt >= ATTEMPTS) throw failing(source, ill);
+      await job.clock.sleep(PAUSE_SECONDS * 1000, job.signal);
     } catch (error) {
+      if (error instanceof Refused) throw error;
       const lasting = error instanceof SourceError && !error.passing;
       if (lasting || attempt >= ATTEMPTS) {
         throw new Refused(
@@ -70,6 +77,25 @@ async function asked(job: Job, source: Source, ask: () => Promise<Reading[]>): P
     }
   }
 }
+
+const failing = ({ name }: Source, why: string): Refused =>
+  new Refused(
+    `${name} failed ${ATTEMPTS} times before anything was moved (at last: ${why}). Nothing was created. ` +
+      `To go on: mend what it asks, or the probe in rollout.health.probes, then run \`pulumi up\` again.`,
+  );
+
+/** It is about a workload of which there is no pod: a slip of the pen would never be judged. */
+function isStray({ name, about }: Metric, scene: Scene): boolean {
+  if (about === undefined || about === name) return false;
+  const workloads = scene.inventory.all("Pod").flatMap((pod) => workloadOf(pod) ?? []);
+  return !workloads.some((workload) => labelOf(topOf(scene, workload)) === about);
+}
+
+const stray = ({ name, about }: Metric): Refused =>
+  new Refused(
+    `${name} speaks of ${about}, and no pod of this cluster is of that. Nothing was created. ` +
+      `To go on: correct its workload in rollout.health.probes, then run \`pulumi up\` again.`,
+  );
 
 const silent = ({ name, source }: Metric, workloads: number): Refused =>
   new Refused(

@@ -5,7 +5,8 @@ import { until } from "../wait.ts";
 import type { Workload } from "../whole.ts";
 import { type Baseline, firstOf, loadBaseline, saveBaseline } from "./baseline.ts";
 import type { Measured } from "./measured.ts";
-import type { Metric } from "./metric.ts";
+import { failureLimitOf } from "./judge/rule.ts";
+import type { Metric, Sample } from "./metric.ts";
 import { Sampler } from "./sampler.ts";
 import { meanOf } from "./series.ts";
 import { watchedOf, workloadsOnBlue } from "./scope.ts";
@@ -14,6 +15,9 @@ import { type Judge, shown } from "./verdict.ts";
 
 /** How much of the past is kept: the window before a drain, the drain itself, and the window after it at its longest. */
 const KEEP_WINDOWS = 4;
+
+/** A probe that failed so many times in a row, at the end of the baseline, is ill. */
+const ILL_AT_LAST = 3;
 
 /**
  * The watch over a handover's workloads, from before anything is closed to its end: the baseline, and a window after each drain. Metrics
@@ -138,6 +142,8 @@ export class Health {
   private refuseIfBreached(baseline: Baseline, metrics: readonly Metric[]): void {
     for (const metric of metrics) {
       const { limit, worse } = metric;
+      if (metric.measure === "probe") this.refuseIfIll(metric, firstOf(baseline, metric.about ?? "", metric));
+      if (metric.measure === "probe") continue;
       if (limit === undefined || metric.onlyWarns === true) continue;
       for (const workload of Object.keys(baseline.samples)) {
         const value = meanOf(firstOf(baseline, workload, metric));
@@ -148,6 +154,18 @@ export class Health {
         );
       }
     }
+  }
+
+  /** @throws Hold: the same that would be a breach in a window, or no better at the end */
+  private refuseIfIll(metric: Metric, samples: readonly Sample[]): void {
+    const failed = samples.filter(({ value }) => value === 1);
+    const end = samples.slice(-ILL_AT_LAST);
+    if (failed.length <= failureLimitOf(metric, samples.length) && end.some(({ value }) => value === 0))
+      return;
+    throw new Hold(
+      `${metric.name} failed ${failed.length} of ${samples.length} times before anything was moved (at last: ${failed.at(-1)?.why ?? "no reason given"}). Blue was not touched. ` +
+        `To go on: mend what it asks, or the probe in rollout.health.probes, then run \`pulumi up\` again.`,
+    );
   }
 
   /** @param run whose signal ends the window @throws see window.ts */

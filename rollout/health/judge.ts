@@ -42,7 +42,8 @@ function judgementOf(it: Assessment, chance: number | undefined, { last }: Look)
     ),
     value: it.value,
     baseline: it.baseline,
-    limit: it.limit,
+    // of probes their number is limited, not their share
+    limit: it.case.metric.measure === "probe" ? undefined : it.limit,
     blue: it.blue,
     requests: it.requests,
     chance,

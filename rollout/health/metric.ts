@@ -11,9 +11,10 @@ export interface Metric {
   source: string;
   /**
    * `level`: a number now (cores, bytes, seconds). `ratio`: counts of an interval, bad ones among all (errors among requests).
-   * `histogram`: counts of an interval by upper bound, of which `quantile` is judged (seconds).
+   * `histogram`: counts of an interval by upper bound, of which `quantile` is judged (seconds). `probe`: one probe, which went well (0)
+   * or failed (1): a fact, no estimate, so that no failure is put down to noise.
    */
-  measure: "level" | "ratio" | "histogram";
+  measure: "level" | "ratio" | "histogram" | "probe";
   /** For messages: `cores`, `MiB`, `%`, `s`. */
   unit: string;
   /** Of a histogram: 0.99. */
@@ -38,9 +39,14 @@ export interface Metric {
   minimumRequests: number;
   /** What the absence of an answer about a workload means: `none` = nothing is known, `zero` = nothing happened (of a counter that appears with its first event). */
   absent: "none" | "zero";
+  /**
+   * The only workload of which it speaks (`Deployment shop/web`); its own name where it speaks of none, and is judged in every window.
+   * Undefined: it speaks of all that are watched.
+   */
+  about?: string | undefined;
 }
 
-/** What a reading is about. Sources that cannot tell pods apart speak of workloads; a command speaks of everything. */
+/** What a reading is about. Sources that cannot tell pods apart speak of workloads; a probe speaks of what its metric is about. */
 export type Subject =
   | { of: "pod"; namespace: string; name: string }
   | { of: "workload"; namespace: string; name: string }
@@ -51,7 +57,9 @@ export type Value =
   | { level: number }
   | { bad: number; total: number }
   /** Cumulative, as Prometheus has them: [upper bound in the metric's unit, count of all up to it], bounds rising, the last Infinity. */
-  | { buckets: readonly (readonly [bound: number, count: number])[] };
+  | { buckets: readonly (readonly [bound: number, count: number])[] }
+  /** Of a probe: why it failed, in one line; undefined where it went well. */
+  | { failed: string | undefined };
 
 export interface Reading {
   subject: Subject;
@@ -97,6 +105,8 @@ export interface Source {
   readonly lagSeconds: number;
   /** The shortest window and interval that it can answer for, seconds, and why (for the error about a shorter one). */
   readonly floor: { seconds: number; why: string };
+  /** Longest that an answer may take, seconds. Undefined: what is usual. */
+  readonly answerSeconds?: number;
   /**
    * Answers for all workloads at once, with a single request to its service. An empty answer is an answer; the caller decides what it means.
    * @throws SourceError in words: which source, what it said, what to do. Heeds the signal, which carries the deadline.
@@ -127,6 +137,8 @@ export interface Sample {
   /** Of ratio and histogram: how many events it rests on; of a ratio, how many were bad. */
   total?: number | undefined;
   bad?: number | undefined;
+  /** Of a probe that failed: why. */
+  why?: string | undefined;
 }
 
 /** What the judge is given for one workload and one metric. */

@@ -28,8 +28,8 @@ export interface SamplerOptions {
   onHealth: (health: SourceHealth) => void;
 }
 
-/** Longest that one answer is waited for; the next question would be due. */
-const ANSWER_SECONDS = 10;
+/** Longest that one answer is waited for, unless its source takes longer; at most until the next question is due. */
+export const ANSWER_SECONDS = 10;
 
 /**
  * Asks every source for every metric, once per interval and for all workloads together, from the start of a run to its end, and keeps
@@ -181,7 +181,7 @@ export class Sampler {
   ): Promise<Reading[]> {
     const { clock, sampleSeconds } = this.options;
     const late = new AbortController();
-    const seconds = Math.min(ANSWER_SECONDS, sampleSeconds);
+    const seconds = Math.min(source.answerSeconds ?? ANSWER_SECONDS, sampleSeconds);
     const answered = new AbortController();
     void clock.sleep(seconds * 1000, answered.signal).then(() => {
       late.abort(new Error(`source ${source.name} did not answer within ${seconds} s about ${metric.name}`));

@@ -15,7 +15,7 @@ export interface Interval {
 }
 
 /**
- * A source's readings of one metric, put together by workload (`Deployment shop/web`). Pure. Where a source answers by workload, or the
+ * A source's readings of one metric, put together by workload (`Deployment shop/web`), or by what the metric is about. Pure. Where a source answers by workload, or the
  * levels of all pods are summed, green and blue cannot be told apart: green is the whole then.
  * @param to end of the interval
  */
@@ -25,6 +25,7 @@ export function intervalsOf(
   workloads: readonly Watched[],
   [from, to]: readonly [from: number, to: number],
 ): Map<string, Interval> {
+  if (metric.about !== undefined) return new Map([[metric.about, undivided(metric, readings, [from, to])]]);
   const about = Map.groupBy(readings, ({ subject }) => keyOf(subject));
   const intervals = new Map<string, Interval>();
   for (const workload of workloads) {
@@ -60,6 +61,16 @@ export function intervalsOf(
   return intervals;
 }
 
+function undivided(
+  metric: Metric,
+  readings: readonly Reading[],
+  [from, to]: readonly [number, number],
+): Interval {
+  const values = readings.map(({ value }) => value);
+  const all = sampleOf(metric, values, to);
+  return { from, to, apart: false, all, green: all, blue: undefined };
+}
+
 const keyOf = (subject: Subject): string =>
   subject.of === "all" ? "all" : `${subject.of} ${subject.namespace}/${subject.name}`;
 
@@ -83,6 +94,12 @@ function sampleOf(metric: Metric, values: readonly Value[], at: number): Sample 
         total += value.total;
       }
       return { at, value: total > 0 ? bad / total : undefined, bad, total };
+    }
+    case "probe": {
+      const [failed] = values.flatMap((value) =>
+        "failed" in value && value.failed !== undefined ? value.failed : [],
+      );
+      return { at, value: failed === undefined ? 0 : 1, ...(failed !== undefined && { why: failed }) };
     }
     case "histogram": {
       const buckets = merged(values.flatMap((value) => ("buckets" in value ? [value.buckets] : [])));

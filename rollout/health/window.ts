@@ -194,7 +194,7 @@ function casesOf(
   const sampleSeconds = sampleSecondsOf(run.config.health);
   const now = run.clock.now();
   return sampler.metrics.flatMap((metric) =>
-    labels.flatMap((workload): Case[] => {
+    subjectsOf(metric, labels).flatMap((workload): Case[] => {
       if (!isMeasured(workload, metric, { sampler, baseline })) return [];
       const first = firstOf(baseline, workload, metric);
       const from = began + warmUpOf(run.config, workload) * 1000;
@@ -213,12 +213,17 @@ function casesOf(
   );
 }
 
-/** A metric that never said anything about a workload is not its metric. */
+/** Whom of these a metric is asked about: all, the one that it is about, or itself. */
+const subjectsOf = ({ name, about }: Metric, labels: readonly string[]): readonly string[] =>
+  about === undefined ? labels : about === name || labels.includes(about) ? [about] : [];
+
+/** A metric that never said anything about a workload is not its metric; one that is about something always is. */
 function isMeasured(
   workload: string,
   metric: Metric,
   { sampler, baseline }: Pick<Measures, "sampler" | "baseline">,
 ): boolean {
+  if (metric.about !== undefined) return metric.about === workload;
   return baseline === undefined
     ? sampler.workloadsWith(metric).has(workload)
     : firstOf(baseline, workload, metric).some(hasValue);

@@ -229,6 +229,7 @@ export class Collector {
       ...(sample.value !== undefined && { value: sample.value }),
       ...(sample.total !== undefined && { total: sample.total }),
       ...(sample.bad !== undefined && { bad: sample.bad }),
+      ...(sample.why !== undefined && { why: sample.why }),
     }));
     return judged;
   }

@@ -113,6 +113,8 @@ const judgement = z.strictObject({
         value: z.number().optional(),
         total: z.number().optional(),
         bad: z.number().optional(),
+        /** Of a probe that failed. */
+        why: z.string().optional(),
       }),
     )
     .optional(),

@@ -4,6 +4,7 @@ import {
   type EvictionResult,
   type MergePatch,
   type Selection,
+  type Visited,
   type WatchCache,
 } from "../../rollout/cluster/cluster.ts";
 import { type Kind, type Kinds, RESOURCES } from "../../rollout/cluster/types.ts";
@@ -62,6 +63,14 @@ export class SimulatedCluster implements Cluster {
   read(path: string): Promise<unknown> {
     return this.session.read(`read ${path}`, () => {
       throw new ApiError(404, "NotFound", "the server could not find the requested resource");
+    });
+  }
+
+  /** Nor is anything behind it. */
+  visit(path: string): Promise<Visited> {
+    return this.session.read(`visit ${path}`, () => {
+      const message = "no endpoints available for service";
+      return { status: 503, body: "", refusal: { reason: "ServiceUnavailable", message } };
     });
   }
 

@@ -1,6 +1,15 @@
 import type { Case, Sample } from "../metric.ts";
 import { chanceBesideBlue, chanceOfRise } from "./chance.ts";
-import { countsOf, isAnswer, isBeyond, ruleOf, type Rule, valueOf, valuesOf } from "./rule.ts";
+import {
+  countsOf,
+  failureLimitOf,
+  isAnswer,
+  isBeyond,
+  ruleOf,
+  type Rule,
+  valueOf,
+  valuesOf,
+} from "./rule.ts";
 import type { Look } from "../verdict.ts";
 
 /** What one workload's samples of one metric amount to, before the other cases of the window are considered. */
@@ -66,7 +75,7 @@ export function assess(one: Case, { planned, last }: Look): Assessment {
     const besideBlue = blueExplains(one, limit);
     if (besideBlue)
       return undecided("blue is beyond the limit, too, and green no worse: it is not the image");
-    const chance = chanceOfRise(one, Math.max(baseline ?? 0, limit));
+    const chance = metric.measure === "probe" ? undefined : chanceOfRise(one, Math.max(baseline ?? 0, limit));
     // one half of the error is for the look at the whole window, the other for all looks before it
     const looks = known >= expected || last ? 2 : 2 * expected;
     return {
@@ -78,8 +87,9 @@ export function assess(one: Case, { planned, last }: Look): Assessment {
   // the last answer of a window may come a moment after its end
   if (known < (last ? Math.ceil(expected * ENOUGH) : expected - 1))
     return undecided(`${known} of ${expected} samples are there`);
-  if (facts.beyond > failureLimitOf(one, Math.max(known, expected)) && !ratio)
+  if (facts.beyond > failureLimitOf(metric, Math.max(known, expected)) && !ratio)
     return undecided("it is beyond the limit");
+  if (metric.measure === "probe" && facts.beyond === known) return undecided("none went well");
   if (ratio && isBeyond(one, value, limit)) return undecided("it is beyond the limit");
   const end = endOf(one, limit);
   return end === undefined ? { ...facts, state: "within" } : undecided(end);
@@ -96,12 +106,9 @@ function expectedOf({ metric, baseline, first }: Case, planned: number): number 
   return before === 0 ? planned : Math.min(planned, before);
 }
 
-const failureLimitOf = ({ metric }: Case, samples: number): number =>
-  metric.failureLimit ?? Math.floor(samples / 4);
-
 /** Beyond the limit, whatever the rest of the window brings: so an early verdict is the one that the end would give. */
 function isSettled(one: Case, limit: number, beyond: number, known: number, expected: number): boolean {
-  if (one.metric.measure !== "ratio") return beyond > failureLimitOf(one, Math.max(known, expected));
+  if (one.metric.measure !== "ratio") return beyond > failureLimitOf(one.metric, Math.max(known, expected));
   const { bad, total } = countsOf(one.green);
   const rest = (total * Math.max(0, expected - known)) / known;
   // the best that may come: as many requests as until now, and none of them bad

@@ -1,4 +1,4 @@
-import type { Case, Sample } from "../metric.ts";
+import type { Case, Metric, Sample } from "../metric.ts";
 import { type Counts, meanOf } from "./significance.ts";
 
 /** The limits of one workload and metric: what the values are held against. */
@@ -61,6 +61,10 @@ export function valueOf({ metric }: Case, samples: readonly Sample[]): number | 
   const values = valuesOf(samples);
   return values.length > 0 ? meanOf(values) : undefined;
 }
+
+/** Samples beyond the limit that a window bears. Of probes one at least, unless somebody has said otherwise. */
+export const failureLimitOf = ({ measure, failureLimit }: Metric, samples: number): number =>
+  failureLimit ?? Math.max(measure === "probe" ? 1 : 0, Math.floor(samples / 4));
 
 export function countsOf(samples: readonly Sample[]): Counts {
   let bad = 0;

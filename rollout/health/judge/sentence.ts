@@ -4,11 +4,24 @@ import type { Assessment } from "./assess.ts";
 /** What is known of a case, for people: who, what, how much, of how many, and what was allowed. */
 export function sentence(it: Assessment, why: string): string {
   const { workload, metric, green, blue } = it.case;
+  if (metric.measure === "probe") return ofProbe(it, why);
   const where = blue.length > 0 ? "on green" : "after the drain";
   const meanwhile = it.blue === undefined ? "" : ` (blue meanwhile ${shown(metric, it.blue)})`;
   return (
     `${workload}: ${metric.name} ${shown(metric, it.value)}${measured(it)} ${green.length > 0 ? where : "after the drain"}${meanwhile}` +
     `${limits(it)}${why === "" ? "" : `; ${why}`}`
+  );
+}
+
+/** `probe front failed 6 of 6 times after the drain, …; at last: …`: a probe is well or not, and says why. */
+function ofProbe({ case: one, known, beyond }: Assessment, why: string): string {
+  const { workload, metric, green } = one;
+  const whose = workload === metric.name ? "" : `${workload}: `;
+  const last = green.findLast((sample) => sample.why !== undefined)?.why;
+  const bears = metric.failureLimit === undefined ? "a quarter of a window's" : whole(metric.failureLimit);
+  return (
+    `${whose}${metric.name} failed ${whole(beyond)} of ${whole(known)} times after the drain, limit ${bears}` +
+    `${last === undefined ? "" : `; at last: ${last}`}${why === "" ? "" : `; ${why}`}`
   );
 }
 

@@ -5,6 +5,7 @@ import type { Measured } from "../measured.ts";
 import { datadogSources } from "./datadog.ts";
 import { metricsApiSources } from "./metrics-api.ts";
 import { newRelicSources } from "./newrelic.ts";
+import { probeSources } from "./probes.ts";
 import { prometheusSources } from "./prometheus.ts";
 
 /** What sources are made of. */
@@ -24,6 +25,7 @@ export async function sourcesOf(
     prometheusSources(health.prometheus, cluster),
     datadogSources(health.datadog),
     newRelicSources(health.newRelic),
+    probeSources(health, cluster, log),
   ];
   return {
     sources: parts.flatMap(({ sources }) => sources),

@@ -43,6 +43,7 @@ describe("config: defaults", () => {
         metricsApi: "auto",
         cpu: { limit: 0.9, timesBaseline: 2, critical: false },
         memory: { limit: 0.9, timesBaseline: 2, critical: false },
+        probes: [],
       },
       lease: { durationSeconds: DEFAULTS.leaseDurationSeconds, renewSeconds: DEFAULTS.leaseRenewSeconds },
       jobTimeoutSeconds: DEFAULTS.jobTimeoutSeconds,

@@ -94,7 +94,7 @@ describe("the evidence of a recorded run", () => {
             outcome: "pass",
             reason: "StatefulSet shop/db: errors 0.1 %",
             value: 0.001,
-            samples: [{ at: instant(73), value: 0.001, total: 1000, bad: 1 }],
+            samples: [{ at: instant(73), value: 0.001, total: 1000, bad: 1, why: "answered 503" }],
           },
         ],
       },

@@ -90,7 +90,7 @@ export function recorded(): Collector {
           reason: "StatefulSet shop/db: errors 0.1 %",
           value: 0.001,
           baseline: undefined,
-          samples: [{ at: second(73), value: 0.001, total: 1000, bad: 1 }],
+          samples: [{ at: second(73), value: 0.001, total: 1000, bad: 1, why: "answered 503" }],
         },
       ],
     }),
