@@ -65,7 +65,9 @@ export class Homes {
       this.seeBound(at, pod);
     const going =
       type === "DELETED" ? before : pod.metadata.deletionTimestamp === undefined ? undefined : pod;
-    if (going !== undefined && before?.metadata.deletionTimestamp === undefined && !this.clients.has(by))
+    const scaledDown = by === "replicaset-controller"; // it wants fewer: nobody comes in its place
+    const theirs = !this.clients.has(by) && !scaledDown;
+    if (going !== undefined && before?.metadata.deletionTimestamp === undefined && theirs)
       this.owedByOthers.set(place, (this.owedByOthers.get(place) ?? 0) + 1);
   }
 

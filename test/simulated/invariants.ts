@@ -113,7 +113,7 @@ export function judge(world: World, options: JudgeOptions = {}): Judgement {
     const why = unguarded.disrupted(change, pod);
     if (why !== undefined) broken(at, `${by} evicted ${name}: ${why}`);
     if (owner?.kind === "StatefulSet") {
-      const still = (open.get(owner.uid) ?? []).flatMap((it) => notWhole(replay, owner.uid, it) ?? []);
+      const still = (open.get(owner.uid) ?? []).flatMap((it) => notWhole(replay, owner.uid, it, at) ?? []);
       for (const why of still)
         broken(at, `${by} disrupted ${name} of StatefulSet ${owner.name} while ${why}`);
       const volumes = replay.volumesOf(pod);
@@ -152,7 +152,7 @@ export function judge(world: World, options: JudgeOptions = {}): Judgement {
       if (isServing(old) && (type === "DELETED" || !isServing(object as Pod))) {
         losses.push({ at, pod: old });
         unguarded.lost(old);
-        letGo(replay, open, old);
+        letGo(replay, open, old, at);
       }
     }
     if (kind === "PodDisruptionBudget" && (type === "DELETED" || type === "ADDED"))
@@ -201,10 +201,10 @@ const begins = ({ type, object, old }: Change<"Pod">): boolean =>
   (type === "DELETED" || object.metadata.deletionTimestamp !== undefined);
 
 /** A pod that we took away is back, whole, and now somebody else takes away the one that stands for it: that is not ours. */
-function letGo(replay: Replay, open: Map<string, Open[]>, pod: Pod): void {
+function letGo(replay: Replay, open: Map<string, Open[]>, pod: Pod, at: number): void {
   const owner = ownerOf(pod)?.uid ?? "";
   const still = (open.get(owner) ?? []).filter(
-    (it) => it.name !== pod.metadata.name || notWhole(replay, owner, it) !== undefined,
+    (it) => it.name !== pod.metadata.name || notWhole(replay, owner, it, at) !== undefined,
   );
   if (open.has(owner)) open.set(owner, still);
 }
@@ -226,7 +226,12 @@ function budgetsBroken(replay: Replay, pod: Pod, overtaken: readonly Pod[]): str
 }
 
 /** Why a pod that we took away is not back yet; undefined when it is. */
-function notWhole(replay: Replay, owner: string, { name, uid, node, volumes }: Open): string | undefined {
+function notWhole(
+  replay: Replay,
+  owner: string,
+  { name, uid, node, volumes }: Open,
+  at: number,
+): string | undefined {
   const set = replay.all("StatefulSet").find(({ metadata }) => metadata.uid === owner);
   const end = (set?.spec?.ordinals?.start ?? 0) + (set?.spec?.replicas ?? 1);
   if (Number(name.slice(name.lastIndexOf("-") + 1)) >= end) return undefined; // the set has shrunk: it does not come back
@@ -234,6 +239,11 @@ function notWhole(replay: Replay, owner: string, { name, uid, node, volumes }: O
   if (successor === undefined) return `${name}, which it took away, is not back`;
   if (successor.metadata.uid === uid) return `${name}, which it took away, is still going`;
   if (!isServing(successor)) return `${name}, which it took away, is not Ready again`;
+  const { minReadySeconds = 0 } = set?.spec ?? {};
+  const { lastTransitionTime = "" } =
+    successor.status?.conditions?.find(({ type }) => type === "Ready") ?? {};
+  if (at - Date.parse(lastTransitionTime) < minReadySeconds * 1000)
+    return `${name}, which it took away, has not been Ready for ${minReadySeconds} s`;
   for (const volume of volumes) {
     const attachments = replay.attachments(volume);
     if (attachments.some(({ spec }) => spec.nodeName === node && node !== successor.spec?.nodeName))

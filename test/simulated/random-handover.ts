@@ -19,6 +19,8 @@ export interface Scenario {
   overlapping: { name: string; over: string; spec: Budget }[];
   /** A workload with a budget of which one pod crashes from the start. */
   crashing: string | undefined;
+  /** Pods that are no longer Ready, by themselves, between the first run's pre-flight and its baseline. */
+  unready: Unready | undefined;
   /** Target groups that hold every node's instance, and the controller that takes out what has the label. */
   balancers: { delaySeconds: number; controllerSeconds: number }[];
   /** A blue node has been cordoned by its operator. */
@@ -46,6 +48,15 @@ export interface WorkloadPlan {
   budget: Budget | undefined;
   /** Its pods never become Ready on green. */
   sick: boolean;
+}
+
+export interface Unready {
+  /** With which line of the run's log. */
+  at: "preflight" | "green" | "protect";
+  /** From 0 to 1, one for each: which of the pods that serve. */
+  picks: number[];
+  /** They are Ready again after so long; undefined: they are not. */
+  backSeconds: number | undefined;
 }
 
 export interface RunPlan {
@@ -101,9 +112,12 @@ export function scenarioOf(seed: number): Scenario {
     .filter(({ budget }) => budget !== undefined && random.chance(0.03))
     .map(({ name }) => ({ name: `${name}-too`, over: name, spec: { maxUnavailable: 1 } }));
   const more = new Random(seed ^ 0xba1a); // its own: what it draws changes nothing of the others
+  const after = new Random(seed ^ 0xaf7e); // the same
+  for (const it of workloads) if (after.chance(0.1)) it.minReadySeconds = 20;
   return {
     seed,
     crashing: more.chance(0.05) ? workloads.find(({ budget }) => budget !== undefined)?.name : undefined,
+    unready: after.chance(0.15) ? unready(after) : undefined,
     balancers: Array.from({ length: more.chance(0.15) ? more.between(1, 2) : 0 }, () => ({
       delaySeconds: more.pick([0, 5, 30]),
       controllerSeconds: more.pick([0.2, 1, 10]),
@@ -147,6 +161,12 @@ function workload(random: Random, i: number, nodes: number): WorkloadPlan {
     sick: random.chance(0.02),
   };
 }
+
+const unready = (random: Random): Unready => ({
+  at: random.pick(["preflight", "green", "protect"]),
+  picks: Array.from({ length: random.between(1, 3) }, () => random.next()),
+  backSeconds: random.chance(0.2) ? undefined : random.pick([2, 10, 30, 45]),
+});
 
 function budget(random: Random, replicas: number): Budget | undefined {
   if (random.chance(0.3)) return undefined;

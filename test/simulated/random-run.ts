@@ -6,6 +6,7 @@ import { MEDDLER, RIVAL, meddle, type Stage } from "./meddling.ts";
 import { Random } from "./random.ts";
 import { type Act, isAtZero, type Meddling, type RunPlan, type Scenario } from "./random-handover.ts";
 import type { Faults } from "./session.ts";
+import { isGoing, isServing } from "./workloads.ts";
 import { type Client, groupsFor, world, type World } from "./world.ts";
 
 /** How a scenario went. */
@@ -49,6 +50,7 @@ class Play {
   private readonly stage: Stage;
   private client: Client | undefined;
   private windows = 0;
+  private seenUnready = false;
   private readonly runs: Ended[] = [];
   private readonly ends: string[] = [];
   /** Runs that were interrupted, also those that were killed while they put things back. */
@@ -121,6 +123,26 @@ class Play {
     if (next !== undefined) this.plan(next, 0.5);
   }
 
+  private nowUnready(event: string): void {
+    const { on, scenario } = this;
+    const { at, picks = [], backSeconds } = scenario.unready ?? {};
+    if (at !== event || this.seenUnready) return;
+    this.seenUnready = true;
+    const serving = on.workloadPods().filter(isServing);
+    for (const pick of picks) {
+      const pod = serving[Math.floor(pick * serving.length)];
+      if (pod === undefined) continue;
+      on.setReady(pod, false);
+      if (backSeconds === undefined) continue;
+      this.cancels.push(
+        on.clock.after(backSeconds * 1000, "kubelet: Ready again", () => {
+          const now = on.store.get("Pod", pod.metadata.name, pod.metadata.namespace);
+          if (now?.metadata.uid === pod.metadata.uid && !isGoing(now)) on.setReady(now, true);
+        }),
+      );
+    }
+  }
+
   private async run(name: string, plan: RunPlan | undefined): Promise<void> {
     const { on, scenario, stage } = this;
     const faults: Faults = { ...plan?.faults };
@@ -133,6 +155,7 @@ class Play {
       limitSeconds: RUN_LIMIT,
       onClient: (client) => (this.client = client),
       onLine: ({ event, message }) => {
+        if (plan !== undefined && this.runs.length === 0) this.nowUnready(event);
         if (plan !== undefined && event === "health" && message.startsWith("health window of"))
           this.inWindow();
       },
@@ -231,13 +254,19 @@ const passedAt = ({ log }: Ended): number | undefined => {
 /** Acts after which workloads need not be whole, without our doing. */
 const TROUBLE: readonly Act[] = ["cordon", "finalizer", "scale-up", "lose-blue", "grow-blue"];
 
-const isTroubled = ({ workloads, greenPods, crashing }: Scenario): boolean =>
-  greenPods < 20 || crashing !== undefined || workloads.some(({ sick }) => sick);
+const isTroubled = ({ workloads, greenPods, crashing, unready }: Scenario): boolean =>
+  greenPods < 20 || crashing !== undefined || unready !== undefined || workloads.some(({ sick }) => sick);
+
+/** Pods that are not Ready for a while are Ready again before the pre-flight of a second run is given up. */
+const returnsInTime = ({ unready, rollout }: Scenario): boolean =>
+  unready === undefined ||
+  (unready.backSeconds ?? Infinity) < (rollout["preflight"] as { timeoutSeconds: number }).timeoutSeconds;
 
 /** Nothing stands in the way of a success. */
 const isCalm = (scenario: Scenario): boolean =>
-  !isTroubled(scenario) &&
+  !isTroubled({ ...scenario, unready: undefined }) &&
   scenario.meddling.length === 0 &&
+  returnsInTime(scenario) &&
   scenario.overlapping.length === 0 &&
   scenario.runs.every(({ faults }) => Object.keys(faults).length === 0) &&
   scenario.rollout["maxDurationSeconds"] === undefined &&

@@ -10,7 +10,7 @@ import { startKubelets } from "./kubelet.ts";
 import { Random } from "./random.ts";
 import { startScheduler } from "./scheduler.ts";
 import { Session, type SessionOptions } from "./session.ts";
-import { type Change, Store } from "./store.ts";
+import { type Change, iso, Store } from "./store.ts";
 import { startVolumeControllers } from "./volumes.ts";
 import {
   type Behaviour,
@@ -237,6 +237,23 @@ export class World {
     const owner = this.store.get(kind, name, namespace);
     if (owner === undefined) throw new Error(`no ${kind} ${namespace}/${name}`);
     this.behaviours.set(owner.metadata.uid, { ...this.behaviours.get(owner.metadata.uid), ...behaviour });
+  }
+
+  /** A running pod becomes Ready, or is no longer. */
+  setReady(pod: Pod, ready: boolean): void {
+    this.store.update(
+      "Pod",
+      pod,
+      ({ status }) => {
+        for (const condition of status?.conditions ?? []) {
+          if (condition.type !== "Ready") continue;
+          condition.status = ready ? "True" : "False";
+          condition.lastTransitionTime = iso(this.clock.now());
+        }
+        for (const container of status?.containerStatuses ?? []) container.ready = ready;
+      },
+      "kubelet",
+    );
   }
 
   /** A process of PatchGuard. Names must differ: they tell the doers apart. */

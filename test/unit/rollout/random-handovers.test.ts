@@ -27,7 +27,7 @@ const AT_LEAST: Record<string, number> = {
   "ends in Abandoned": 4,
   "ends in Paused": 3,
   "ends in Refused": 3,
-  "success at once": 300,
+  "success at once": 270,
   "crash, then success": 60,
   "crash, then crash": 10,
   "a success in spite of faults": 50,
@@ -50,6 +50,9 @@ const AT_LEAST: Record<string, number> = {
   "load balancers": 100,
   "a success behind load balancers": 30,
   "a workload that is sick on green": 15,
+  "pods that are unready from just before the baseline": 100,
+  "a success in spite of unready pods": 30,
+  "long minReadySeconds": 150,
   ...Object.fromEntries([...ACTS, "hang-lease"].map((act) => [`act ${act}`, 8])),
   ...Object.fromEntries(
     ["throttle", "serverError", "lost", "answerLost", "conflict", "cloud"].map((it) => [`fault ${it}`, 100]),
@@ -86,6 +89,9 @@ function marksOf({ scenario, ends, acts, judgement }: Played): string[] {
     ["load balancers", scenario.balancers.length > 0],
     ["a success behind load balancers", scenario.balancers.length > 0 && first === "success"],
     ["a budget at zero", workloads.some(isAtZero)],
+    ["pods that are unready from just before the baseline", scenario.unready !== undefined],
+    ["a success in spite of unready pods", scenario.unready !== undefined && first === "success"],
+    ["long minReadySeconds", workloads.some(({ minReadySeconds }) => minReadySeconds === 20)],
     ["a workload that is sick on green", workloads.some(({ sick }) => sick)],
   ];
   return [...marks, ...shown.flatMap(([what, is]) => (is ? [what] : []))];
