@@ -34,7 +34,7 @@ export function createCluster(kc: Credentials, options: TransportOptions): Clust
         throw error;
       }
     },
-    read: (path) => transport.json<object>({ method: "GET", path }),
+    read: (path) => transport.json<object>({ method: "GET", path, behind: true }),
     async visit(path, signal) {
       const { code, body } = await transport.visit(path, signal);
       const status = code < 400 ? undefined : parseStatus(body);

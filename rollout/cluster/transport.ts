@@ -30,6 +30,8 @@ export interface Request {
   retryThrottled?: boolean;
   /** Whether a connection that was refused is tried again. */
   retryRefused?: boolean;
+  /** What answers stands behind the API server (a Service, metrics-server): its clock is another one. */
+  behind?: boolean;
 }
 
 export interface Answer {
@@ -144,7 +146,7 @@ export class Transport {
 
   /** A single attempt at something behind the API server, which may redirect; a credential that was refused is renewed once. */
   async visit(path: string, signal: AbortSignal): Promise<Answer> {
-    const request: Request = { method: "GET", path };
+    const request: Request = { method: "GET", path, behind: true };
     for (let renewed = false; ; renewed = true) {
       try {
         const { response, authorization } = await this.send(request, signal, "manual");
@@ -183,7 +185,7 @@ export class Transport {
   }
 
   private async send(
-    { method, path, body, contentType = "application/json" }: Request,
+    { method, path, body, contentType = "application/json", behind = false }: Request,
     signal: AbortSignal,
     redirect: "error" | "manual" = "error", // an API server does not redirect, and a credential must not follow
   ): Promise<{ response: Response; authorization: string | undefined }> {
@@ -204,7 +206,7 @@ export class Transport {
       signal,
     });
     const date = Date.parse(response.headers.get("date") ?? "");
-    if (!Number.isNaN(date)) this.ahead = this.options.clock.now() - date;
+    if (!Number.isNaN(date) && !behind) this.ahead = this.options.clock.now() - date;
     return { response, authorization: headers["Authorization"] };
   }
 

@@ -160,6 +160,80 @@ describe("transport", function () {
     assert.equal(refused.length, 2);
   });
 
+  describe("visits what is behind the API server", () => {
+    const PATH = "/api/v1/namespaces/shop/services/web:8080/proxy/healthz";
+    const visit = (signal = new AbortController().signal) => cluster.visit(PATH, signal);
+    const says =
+      (code: number, body: string, headers: Record<string, string> = {}): Handler =>
+      (_, response) =>
+        void response.writeHead(code, headers).end(body);
+
+    it("once, whatever it answers, and follows no redirect", async () => {
+      for (const [code, body] of [
+        [200, "ready"],
+        [302, ""],
+        [401, "who are you?"],
+        [404, "nothing here"],
+        [500, '{"kind":"Problem"}'],
+      ] as const) {
+        seen = [];
+        play(says(code, body, code === 302 ? { location: "/version" } : {}), failure(500, "AskedAgain"));
+        assert.deepEqual(await visit(), { status: code, body, refusal: undefined });
+        assert.deepEqual(seen, [{ method: "GET", url: PATH, authorization: "Bearer one" }]);
+      }
+    });
+
+    it("and tells the API server's own refusal from an answer", async () => {
+      play(failure(503, "ServiceUnavailable"));
+      assert.deepEqual((await visit()).refusal, {
+        reason: "ServiceUnavailable",
+        message: "ServiceUnavailable",
+      });
+    });
+
+    it("with a new credential where the old one is refused, once", async () => {
+      kc.invalidate = () => void (kc.users = [{ name: "u", token: "two" }]);
+      play(failure(401, "Unauthorized"), says(200, "ready"));
+      assert.equal((await visit()).status, 200);
+      assert.equal(seen.at(-1)?.authorization, "Bearer two");
+      play(failure(401, "Unauthorized"));
+      assert.equal((await visit()).refusal?.reason, "Unauthorized");
+    });
+
+    it("without taking its clock for the server's", async () => {
+      const date = new Date(started - 3_600_000).toUTCString();
+      play(answer(200, {}, { date }));
+      await visit();
+      await cluster.read(PATH);
+      assert.ok(cluster.serverTime() > started - 60_000);
+      await cluster.serverVersion();
+      assert.ok(cluster.serverTime() < started - 60_000);
+    });
+
+    it("and reads the beginning of an endless answer alone", async () => {
+      play((_, response) => {
+        response.writeHead(200);
+        const more = (): void => {
+          while (!response.destroyed && response.write("x".repeat(65536)));
+          response.once("drain", more);
+        };
+        more();
+      });
+      assert.equal((await visit()).body.length, 256 * 1024);
+    });
+
+    it("until it is told to stop, or the connection breaks", async () => {
+      play(silent);
+      const end = new AbortController();
+      const under = visit(end.signal);
+      await until("the request", () => seen.length > 0);
+      end.abort();
+      await assert.rejects(under, fails(0));
+      play(drop);
+      await assert.rejects(visit(), fails(0));
+    });
+  });
+
   it("tells an object that is not there from a path that is not there", async () => {
     play(failure(404, "NotFound"));
     assert.equal(await cluster.get("Node", "a"), undefined);

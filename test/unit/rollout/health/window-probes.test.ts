@@ -43,7 +43,7 @@ async function run(
   const measured = probed(
     { name: "front", workload, failureLimit, consecutiveSuccesses: 3 },
     0.5,
-     
+
     async () => {
       asked++;
       return answer(stage);

@@ -1,0 +1,164 @@
+/** Probes through the proxy of a real API server to a real HTTP server, with the permission that the docs name and no other. */
+import assert from "node:assert/strict";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { networkInterfaces } from "node:os";
+import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
+import { systemClock } from "../../rollout/clock.ts";
+import { createCluster } from "../../rollout/cluster/client.ts";
+import { health } from "../../rollout/config/health.ts";
+import { SourceError } from "../../rollout/health/metric.ts";
+import { probeSources } from "../../rollout/health/sources/probes.ts";
+import { RunLog } from "../../rollout/log.ts";
+import { useSandbox } from "../support/sandbox.ts";
+import { apply, type Manifest, namespace } from "../support/workloads.ts";
+
+/** The API server proxies to no loopback address: https://github.com/kubernetes/kubernetes/blob/master/pkg/apis/core/validation/validation.go */
+const address = Object.values(networkInterfaces())
+  .flat()
+  .find((it) => it?.family === "IPv4" && !it.internal)?.address;
+
+const SPACE = "probes";
+
+describe("probes through a real API server", function () {
+  this.timeout(120_000);
+  const sandbox = useSandbox();
+  let server: Server;
+  let port: number;
+  const admin = new KubeConfig();
+  let kc: KubeConfig;
+  let answer: { status: number; body: string; location?: string } = { status: 200, body: "ready" };
+  const seen: string[] = [];
+
+  before(async function () {
+    if (address === undefined) this.skip(); // a machine without any network
+    server = createServer((request, response) => {
+      seen.push(`${request.method} ${request.url}`);
+      const { status, body, location } = answer;
+      response.writeHead(status, location === undefined ? {} : { location }).end(body);
+    });
+    await new Promise<void>((resolve) => server.listen(0, address, resolve));
+    ({ port } = server.address() as AddressInfo);
+    await apply(
+      sandbox().test.api,
+      namespace(SPACE),
+      service("web"),
+      service("nobody"),
+      ...permission(["web:8080", "nobody:8080"]),
+    );
+    admin.loadFromFile(sandbox().sandbox.kubeconfig);
+    await endpoints("web", port);
+    kc = await asProbes();
+  });
+  after(() => {
+    server?.closeAllConnections();
+    server?.close();
+  });
+  beforeEach(() => {
+    answer = { status: 200, body: "ready" };
+    seen.splice(0);
+  });
+
+  /** Somebody answers for the Service: this process. */
+  const endpoints = async (name: string, port: number): Promise<void> => {
+    const core = admin.makeApiClient(CoreV1Api);
+    const subsets = [{ addresses: [{ ip: address ?? "" }], ports: [{ port, protocol: "TCP" }] }];
+    await core.createNamespacedEndpoints({ namespace: SPACE, body: { metadata: { name }, subsets } });
+  };
+
+  /** With the permission alone. */
+  const asProbes = async (): Promise<KubeConfig> => {
+    const core = admin.makeApiClient(CoreV1Api);
+    const { status } = await core.createNamespacedServiceAccountToken({
+      name: "probes",
+      namespace: SPACE,
+      body: { spec: { audiences: [], expirationSeconds: 3600 } },
+    });
+    const own = new KubeConfig();
+    const cluster = admin.getCurrentCluster();
+    assert.ok(cluster);
+    own.loadFromClusterAndUser(cluster, { name: "probes", token: status?.token });
+    return own;
+  };
+
+  const probe = async (name: string, more: object = {}, with_ = kc): Promise<string | undefined> => {
+    const http = { service: { namespace: SPACE, name, port: 8080 }, path: "/healthz?full=1", ...more };
+    const cluster = createCluster(with_, {
+      requestTimeoutSeconds: 10,
+      userAgent: "patchguard/test",
+      clock: systemClock,
+    });
+    const config = health.parse({ probes: [{ name: "front", http, timeoutSeconds: 14 }] });
+    const { sources, metrics } = probeSources(config, cluster, new RunLog(systemClock, []));
+    const [[source], [metric]] = [sources, metrics];
+    assert.ok(source && metric);
+    const question = { metric, workloads: [], from: 0, to: 1 };
+    const [reading] = await source.read(question, AbortSignal.timeout(60_000));
+    assert.ok(reading && "failed" in reading.value);
+    return reading.value.failed;
+  };
+
+  it("are well when the Service answers, and hand it path and query", async () => {
+    assert.equal(await probe("web", { contains: "ready" }), undefined);
+    assert.deepEqual(seen, ["GET /healthz?full=1"]);
+    answer = { status: 302, body: "", location: "/elsewhere" };
+    assert.equal(await probe("web"), undefined);
+  });
+
+  it("fail with what the Service says, whatever the status", async () => {
+    for (const status of [401, 403, 404, 429, 500, 503]) {
+      answer = { status, body: "the database is away" };
+      assert.equal(
+        await probe("web"),
+        `Service ${SPACE}/web:8080/healthz answered ${status}: the database is away`,
+      );
+    }
+    assert.equal(seen.length, 6);
+  });
+
+  it("fail when the Service has no endpoints, or nobody listens there", async () => {
+    assert.match((await probe("nobody")) ?? "", /was not reached by the API server: no endpoints available/);
+    const silent = createServer();
+    await new Promise<void>((resolve) => silent.listen(0, address, resolve));
+    const { port: gone } = silent.address() as AddressInfo;
+    await new Promise((resolve) => silent.close(resolve));
+    await endpoints("nobody", gone);
+    assert.match((await probe("nobody")) ?? "", /was not reached by the API server: .*connection refused/);
+  });
+
+  it("are no answer without the permission, or without the Service", async () => {
+    const refused = async (name: string, with_?: KubeConfig): Promise<SourceError> => {
+      const error: unknown = await probe(name, {}, with_).catch((reason: unknown) => reason);
+      assert.ok(error instanceof SourceError, String(error));
+      assert.equal(error.passing, false);
+      return error;
+    };
+    assert.match((await refused("other")).message, /403 .*forbidden.*Grant `get` on services\/proxy/);
+    assert.match((await refused("other", admin)).message, /404 services "other" not found/);
+  });
+});
+
+const service = (name: string): Manifest => ({
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: { name, namespace: SPACE },
+  spec: { ports: [{ port: 8080, protocol: "TCP" }] },
+});
+
+/** As docs/permissions.md has it. */
+const permission = (resourceNames: string[]): Manifest[] => [
+  { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "probes", namespace: SPACE } },
+  {
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: "Role",
+    metadata: { name: "probes", namespace: SPACE },
+    rules: [{ apiGroups: [""], resources: ["services/proxy"], resourceNames, verbs: ["get"] }],
+  },
+  {
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: "RoleBinding",
+    metadata: { name: "probes", namespace: SPACE },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "probes" },
+    subjects: [{ kind: "ServiceAccount", name: "probes", namespace: SPACE }],
+  },
+];
