@@ -70,6 +70,7 @@ export class Health {
     if (metrics.length === 0) return;
     const { target, cluster, config, clock } = run;
     this.baseline = resumed(run) ? await loadBaseline(cluster, target.pool, target.generation) : undefined;
+    if (this.workloads.length === 0) return; // nobody is asked about nothing: what arrives later is judged without a baseline
     const { windowSeconds } = config.health;
     const sampleSeconds = sampleSecondsOf(config.health);
     const needed = this.baseline === undefined ? windowSeconds : sampleSeconds;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { gate } from "../../../../rollout/gate.ts";
 import { leftovers } from "../../../simulated/aftermath.ts";
 import {
+  BLUE,
   type Ended,
   GREEN,
   type RunOptions,
@@ -10,7 +11,7 @@ import {
   story,
 } from "../../../simulated/handovers.ts";
 import { errors, type Measure, SimulatedSource, traffic } from "../../../simulated/metrics.ts";
-import type { World } from "../../../simulated/world.ts";
+import { world, type World } from "../../../simulated/world.ts";
 import { type Metric, SourceError } from "../../../../rollout/health/metric.ts";
 
 const SEED = 5;
@@ -286,6 +287,22 @@ describe("health windows with metrics", () => {
       traffic(1000, pod.generation === "green" ? 0.05 : 0.001, question);
     const second = await runHandover(on, "second", options);
     assert.equal(second.error?.name, "Breach", story(on, second));
+  });
+
+  it("are in nobody's way where nothing would move", async function () {
+    this.timeout(30_000);
+    const on = await world({ seed: SEED })
+      .pool("workers", { ...BLUE, perZone: 1 })
+      .daemonSet("agent")
+      .settled();
+    await on.pool("workers", { ...GREEN, perZone: 1 }).settled();
+    const source = new SimulatedSource(HEALTHY);
+    const ended = await runHandover(on, "only", {
+      rollout: { health: HEALTH },
+      measured: { sources: [source], metrics: [errors()] },
+    });
+    assert.ok(ended.outcome, `${ended.error?.message}\n${story(on, ended)}`);
+    assert.equal(source.questions.length, 0);
   });
 
   it("take their time for a workload that needs to warm up", async function () {
