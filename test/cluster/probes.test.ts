@@ -19,6 +19,7 @@ const address = Object.values(networkInterfaces())
   .find((it) => it?.family === "IPv4" && !it.internal)?.address;
 
 const SPACE = "probes";
+const POD = "web-1";
 
 describe("probes through a real API server", function () {
   this.timeout(120_000);
@@ -44,10 +45,13 @@ describe("probes through a real API server", function () {
       namespace(SPACE),
       service("web"),
       service("nobody"),
-      ...permission(["web:8080", "nobody:8080"]),
+      service("silent"),
+      ...permission(["web:8080", "https:web:8080", "nobody:8080", "silent:8080"]),
     );
     admin.loadFromFile(sandbox().sandbox.kubeconfig);
+    await pod();
     await endpoints("web", port);
+    await endpoints("nobody");
     kc = await asProbes();
   });
   after(() => {
@@ -59,11 +63,34 @@ describe("probes through a real API server", function () {
     seen.splice(0);
   });
 
-  /** Somebody answers for the Service: this process. */
-  const endpoints = async (name: string, port: number): Promise<void> => {
+  /** A pod that has this machine's address: the API server proxies to addresses of pods alone. */
+  const pod = async (): Promise<void> => {
     const core = admin.makeApiClient(CoreV1Api);
-    const subsets = [{ addresses: [{ ip: address ?? "" }], ports: [{ port, protocol: "TCP" }] }];
-    await core.createNamespacedEndpoints({ namespace: SPACE, body: { metadata: { name }, subsets } });
+    const [name, ip] = [POD, address ?? ""];
+    await core.createNamespacedPod({
+      namespace: SPACE,
+      body: {
+        metadata: { name },
+        spec: { schedulerName: "nobody", containers: [{ name: "web", image: "web" }] },
+      },
+    });
+    await sandbox().test.api.request("PATCH", `/api/v1/namespaces/${SPACE}/pods/${name}/status`, {
+      status: { podIP: ip, podIPs: [{ ip }] },
+    });
+  };
+
+  /** The pod answers for the Service, at this port; nobody does without one. */
+  const endpoints = async (name: string, port?: number): Promise<void> => {
+    const core = admin.makeApiClient(CoreV1Api);
+    const targetRef = { kind: "Pod", namespace: SPACE, name: POD };
+    const at = {
+      addresses: [{ ip: address ?? "", targetRef }],
+      ports: [{ port: port ?? 0, protocol: "TCP" }],
+    };
+    await core.createNamespacedEndpoints({
+      namespace: SPACE,
+      body: { metadata: { name }, subsets: port === undefined ? [] : [at] },
+    });
   };
 
   /** With the permission alone. */
@@ -122,8 +149,13 @@ describe("probes through a real API server", function () {
     await new Promise<void>((resolve) => silent.listen(0, address, resolve));
     const { port: gone } = silent.address() as AddressInfo;
     await new Promise((resolve) => silent.close(resolve));
-    await endpoints("nobody", gone);
-    assert.match((await probe("nobody")) ?? "", /was not reached by the API server: .*connection refused/);
+    await endpoints("silent", gone);
+    assert.match((await probe("silent")) ?? "", /was not reached by the API server: .*connection refused/);
+  });
+
+  it("may be over TLS, which is a permission of its own", async () => {
+    const service = { namespace: SPACE, name: "web", port: 8080, scheme: "https" };
+    assert.match((await probe("web", { service })) ?? "", /was not reached .*HTTP response to HTTPS client/);
   });
 
   it("are no answer without the permission, or without the Service", async () => {

@@ -112,6 +112,12 @@ describe("judge: probes", () => {
     );
   });
 
+  it("a window of a single probe that failed is no pass, however it may end", () => {
+    const rule = { consecutiveSuccesses: 0 };
+    assert.equal(judge([probed("x", rule)], { planned: 1, last: true }).outcome, "inconclusive");
+    assert.equal(judge([probed("xx", rule)], { planned: 1, last: true }).outcome, "fail");
+  });
+
   describe("for any window, baseline and rule", () => {
     const scene = fc
       .record({

@@ -369,6 +369,14 @@ describe("probes as sources", () => {
       );
     });
 
+    it("say nothing when the run ends meanwhile", async () => {
+      const end = new AbortController();
+      const under = probe({ command: ["sleep", "60"] }, unasked, end.signal);
+      end.abort(new Error("the run ended"));
+      await assert.rejects(under, /the run ended/);
+      assert.deepEqual(log, []);
+    });
+
     it("tell no secret of the environment", async () => {
       process.env["PROBE_TEST_TOKEN"] = "s3cr3t-and-long";
       try {
