@@ -57,13 +57,15 @@ export async function healthWindow(
   const measured = labels.filter((label) =>
     sampler.metrics.some((metric) => isMeasured(label, metric, measures)),
   );
+  const own = sampler.metrics.filter(({ name, about }) => about === name).length;
   const known =
-    sampler.metrics.length === 0 || measured.length === labels.length
+    sampler.metrics.length === own || measured.length === labels.length
       ? ""
       : `, ${measured.length === 0 ? "none" : measured.length} of which any metric knows`;
+  const beside = own === 0 ? "" : `, and ${count(own, "probe")}`;
   run.log.info(
     "health",
-    `health window of ${health.windowSeconds} s after ${scope.after}, over ${count(labels.length, "workload")}${known}`,
+    `health window of ${health.windowSeconds} s after ${scope.after}, over ${count(labels.length, "workload")}${known}${beside}`,
     { nodes: scope.nodes, windowSeconds: health.windowSeconds, workloads: labels },
   );
   const lag = sampler.lagSeconds;

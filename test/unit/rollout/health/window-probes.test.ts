@@ -14,6 +14,7 @@ import {
   smallWorld,
   story,
 } from "../../../simulated/handovers.ts";
+import { errors, SimulatedSource, traffic } from "../../../simulated/metrics.ts";
 import type { World } from "../../../simulated/world.ts";
 
 const SEED = 5;
@@ -70,6 +71,11 @@ describe("health windows with probes", function () {
     const { on, ended, asked } = await run(() => undefined);
     assert.ok(ended.outcome, `${ended.error?.message}\n${story(on, ended)}`);
     assert.ok(asked >= 80 && asked < 300, `${asked}`);
+    assert.ok(
+      ended.log.some(({ message }) =>
+        /health window of 20 s after .* workloads?, and 1 probe$/.test(message),
+      ),
+    );
   });
 
   it("roll back when it fails from a drain on, and say why it failed", async () => {
@@ -122,6 +128,32 @@ describe("health windows with probes", function () {
     assert.match(web.ended.error?.message ?? "", /ReplicaSet default\/web: probe front failed/);
     const elsewhere = await run(ill, { workload: "Deployment shop/other" });
     assert.ok(elsewhere.ended.outcome, `${elsewhere.ended.error?.message}`);
+  });
+
+  it("judge one that a resumed run is given, of which its baseline knows nothing", async () => {
+    const on = await smallWorld(SEED);
+    const rollout = { health: HEALTH };
+    const source = new SimulatedSource((_pod, _workload, question) => traffic(1000, 0.001, question));
+    const metrics = { sources: [source], metrics: [errors()] };
+    const first = await runHandover(on, "first", { rollout, measured: metrics, crashAfterWrite: 40 });
+    assert.ok(first.crashed, story(on, first));
+    let ill = false;
+    const front = probed(
+      { name: "front", consecutiveSuccesses: 3 },
+      0.5,
+      () => Promise.resolve(ill ? "exit code 1" : undefined),
+      new RunLog(systemClock, []),
+    );
+    const second = await runHandover(on, "second", {
+      rollout,
+      measured: {
+        sources: [...metrics.sources, ...front.sources],
+        metrics: [...metrics.metrics, ...front.metrics],
+      },
+      onLine: ({ event }) => void (ill ||= event === "node-drained"),
+    });
+    assert.equal(second.error?.name, "Breach", story(on, second));
+    assert.match(second.error.message, /probe front failed/);
   });
 
   it("hold when it can no longer be made: nobody knows then", async () => {
