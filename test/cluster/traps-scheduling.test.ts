@@ -131,6 +131,53 @@ describe("where pods go while their nodes are drained", function () {
     await view.ready("web", 2, 60, ns);
   });
 
+  it("an autoscaler that grows a workload in mid-drain: its new pods start on green, and no pod is moved twice", async () => {
+    const trap = await set("grow", 2);
+    const { namespace: ns } = trap.at;
+    const scaler = {
+      apiVersion: "autoscaling/v2",
+      kind: "HorizontalPodAutoscaler",
+      metadata: { name: "web", namespace: ns },
+      spec: {
+        scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "web" },
+        minReplicas: 1,
+        maxReplicas: 6,
+      },
+    };
+    await trap.putOn(
+      trap.blue[0],
+      deployment({ name: "gate", replicas: 1, ...trap.at }),
+      budget({ name: "gate", namespace: ns, maxUnavailable: 0 }),
+    );
+    await trap.putOn(
+      trap.blue[1],
+      deployment({ name: "web", replicas: 3, ...trap.at }),
+      budget({ name: "web", namespace: ns, maxUnavailable: 1 }),
+      scaler,
+    );
+    await trap.addGreen();
+    const { test, view, watched } = sandbox();
+    const old = trap.pods("web").map(({ metadata }) => metadata.name);
+    const summary = await watched(async (watcher) => {
+      watcher.exemptBudget(`${ns}/gate`);
+      const handover = trap.start(trap.excepting("gate"));
+      await handover.saw("evict-refused");
+      // the controller itself scales up, without any metric, to what is the least from now on
+      await test.api.request("PATCH", objectPath(scaler), { spec: { minReplicas: 6 } });
+      const grown = await view.ready("web", 6, 60, ns);
+      const fresh = grown.filter(({ metadata }) => !old.includes(metadata.name));
+      assert.deepEqual(new Set(fresh.map(({ spec }) => spec?.nodeName)), new Set(trap.green));
+      await trap.setBudget("gate", { maxUnavailable: 1 });
+      await handover.done;
+      const webs = handover.evicted().filter((name) => name.startsWith("web-"));
+      assert.deepEqual(webs.toSorted(), old.toSorted());
+      return trap.finished();
+    });
+    assert.deepEqual(summary.evictions, { patchguard: 4 });
+    assert.deepEqual(summary.otherDisruptions, {});
+    await view.ready("web", 6, 60, ns);
+  });
+
   it("a moved pod that preempts another one on green: the victim is the scheduler's doing, and never counted as ours", async () => {
     const trap = await set("preempt");
     const { test, view, watched } = sandbox();
