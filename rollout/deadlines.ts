@@ -18,11 +18,12 @@ export function checkDeadlines(
   run: Run,
   mover: Mover,
   now: number,
-  state: { whole: boolean; volumesMissing: string | undefined },
+  state: { whole: boolean; volumesMissing: string | undefined; leftBehind: () => string | undefined },
 ): void {
   const { drain: limits } = run.config;
   if (mover.evictedAt === undefined) {
-    if (over(now, mover.waitingSince, limits.budgetTimeoutSeconds)) throw neverEvicted(run, mover);
+    if (over(now, mover.waitingSince, limits.budgetTimeoutSeconds))
+      throw neverEvicted(run, mover, state.leftBehind());
     return;
   }
   if (mover.goneAt === undefined) {
@@ -45,13 +46,15 @@ export function checkDeadlines(
     checkVolumes(run, state.volumesMissing, Math.max(mover.goneAt, mover.boundAt), now);
 }
 
+const LOOK_AT_CSI = "look at the CSI driver's controller";
+
 /** @throws Hold */
 export function checkVolumes({ config }: Run, missing: string, since: number, now: number): void {
   const { volumeTimeoutSeconds } = config.drain;
   if (!over(now, since, volumeTimeoutSeconds)) return;
   throw new Hold(
     `${missing} after ${volumeTimeoutSeconds} s (rollout.drain.volumeTimeoutSeconds). ` +
-      `To go on: look at the CSI driver's controller; PatchGuard never detaches by force.`,
+      `To go on: ${LOOK_AT_CSI}; PatchGuard never detaches by force.`,
   );
 }
 
@@ -108,13 +111,16 @@ export function checkShort(run: Run, workload: Workload, { node, shortSince }: N
 
 const nameOf = ({ kind, namespace, name }: Workload): string => `${kind} ${namespace}/${name}`;
 
-function neverEvicted(run: Run, { pod, refusal, workload }: Mover): Hold {
+/** @param leftBehind a volume that an earlier run did not see handed over, for which its workload waits */
+function neverEvicted(run: Run, { pod, refusal, workload }: Mover, leftBehind: string | undefined): Hold {
   const { budgetTimeoutSeconds } = run.config.drain;
   const notWhole = workload && `${nameOf(workload)} is not whole: ${whyNotWhole(run.inventory, workload)}`;
+  const why = refusal ?? leftBehind ?? notWhole ?? "it was never asked";
+  const volume = refusal === undefined && leftBehind !== undefined;
   const [byHand] = run.inventory.budgetsOf(pod).flatMap((budget) => operatorRun(budget)?.byHand ?? []);
   return new Hold(
     `${placeOf(pod)} could not be evicted within ${budgetTimeoutSeconds} s (rollout.drain.budgetTimeoutSeconds): ` +
-      `${refusal ?? notWhole ?? "it was never asked"}. To go on: ${byHand ?? "clear that"}, then run \`pulumi up\` again.`,
+      `${why}. To go on: ${volume ? LOOK_AT_CSI : (byHand ?? "clear that")}, then run \`pulumi up\` again.`,
   );
 }
 

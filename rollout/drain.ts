@@ -396,6 +396,7 @@ export class Drainer {
       checkDeadlines(run, mover, now, {
         whole: this.isBack(mover),
         volumesMissing,
+        leftBehind: () => mover.workload && this.leftBehind(mover.workload),
       });
     }
     const movers = [...drain.movers.values()];

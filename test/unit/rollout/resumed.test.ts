@@ -16,6 +16,26 @@ describe("nodes that were in hand before", () => {
       assert.equal(spec?.unschedulable, true, `node ${metadata.name} is schedulable`);
   }
 
+  /** The volume of a pod that has moved is attached to its old node still, or again. */
+  function leave(on: World, { pod, node }: { pod: string; node: string }): void {
+    const claim = on.store.get("Pod", pod, "default")?.spec?.volumes?.[0]?.persistentVolumeClaim?.claimName;
+    const volume = on.store.get("PersistentVolumeClaim", claim ?? "", "default")?.spec?.volumeName;
+    assert.ok(volume);
+    on.store.create(
+      "VolumeAttachment",
+      {
+        metadata: {
+          name: "left",
+          finalizers: ["external-attacher/ebs"],
+          deletionTimestamp: new Date(on.clock.now()).toISOString(),
+        },
+        spec: { attacher: "ebs.csi.aws.com", nodeName: node, source: { persistentVolumeName: volume } },
+        status: { attached: true },
+      },
+      "test",
+    );
+  }
+
   it("a workload that is back once is not held against a node for what moves it from other nodes afterwards", async () => {
     const on = await world({ seed: 3 })
       .pool("workers", { ...BLUE, perZone: 1 })
@@ -81,27 +101,7 @@ describe("nodes that were in hand before", () => {
     });
     assert.ok(first.crashed && gone);
     await on.clock.pass(200);
-    const claim = on.store.get("Pod", gone.pod, "default")?.spec?.volumes?.[0]?.persistentVolumeClaim
-      ?.claimName;
-    const volume = on.store.get("PersistentVolumeClaim", claim ?? "", "default")?.spec?.volumeName;
-    assert.ok(volume);
-    on.store.create(
-      "VolumeAttachment",
-      {
-        metadata: {
-          name: "left",
-          finalizers: ["external-attacher/ebs"],
-          deletionTimestamp: new Date(on.clock.now()).toISOString(),
-        },
-        spec: {
-          attacher: "ebs.csi.aws.com",
-          nodeName: gone.node,
-          source: { persistentVolumeName: volume },
-        },
-        status: { attached: true },
-      },
-      "test",
-    );
+    leave(on, gone);
     const evicted: string[] = [];
     const second = await runHandover(on, "second", {
       rollout: { health: { windowSeconds: 0 }, drain },
@@ -114,5 +114,28 @@ describe("nodes that were in hand before", () => {
       /volume \S+ of pod \S*kafka-\d is still attached to node .* after 60 s/,
     );
     assert.deepEqual(evicted, []);
+  });
+
+  it("and the set's pods that are never asked because of it say so, where its node is drained already", async () => {
+    const on = await world({ seed: 5, detachSeconds: 150 })
+      .pool("workers", { ...BLUE, perZone: 1 })
+      .settled();
+    await on.statefulSet("kafka", { replicas: 3 }).settled();
+    await on.pool("workers", { ...GREEN, perZone: 1 }).settled();
+    let gone: { pod: string; node: string } | undefined;
+    const first = await runHandover(on, "first", {
+      onLine: ({ event, message, pod, node }) => {
+        if (event === "pod-gone") gone = { pod: String(pod).replace("default/", ""), node: String(node) };
+        if (event === "health" && message.startsWith("health window of")) on.sessions[0]?.kill();
+      },
+    });
+    assert.ok(first.crashed && gone);
+    await on.clock.pass(200);
+    leave(on, gone);
+    const second = await runHandover(on, "second", { rollout: { drain: { budgetTimeoutSeconds: 40 } } });
+    assert.match(
+      second.error?.message ?? "it succeeded",
+      /could not be evicted within 40 s .*: volume pv-kafka-\d of pod \S*kafka-\d is still attached to node .*To go on: look at the CSI driver's controller/,
+    );
   });
 });
