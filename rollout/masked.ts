@@ -8,7 +8,10 @@ const SHORTEST = 6;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What somebody else wrote, without the values of secrets in the environment. */
+/** Of an address: who logs in, and the password. */
+const LOGIN = /(\w:\/\/)[^\s/@]+@/g;
+
+/** What somebody else wrote, without the values of secrets in the environment, nor logins in addresses. */
 export function masked(text: string, env: Environment = process.env): string {
   let clean = text;
   const secrets = Object.entries(env).flatMap(([name, value]) =>
@@ -17,7 +20,7 @@ export function masked(text: string, env: Environment = process.env): string {
   // the longest first: one may hold another
   for (const secret of secrets.toSorted((a, b) => b.length - a.length))
     clean = clean.replaceAll(secret, "***");
-  return clean;
+  return clean.replace(LOGIN, "$1***@");
 }
 
 /** The same, fit for a message: in one line, without control characters, cut where it is long. */

@@ -95,17 +95,27 @@ class ProbeSource implements Source {
 
   /** @returns why it failed */
   private async once(signal: AbortSignal): Promise<string | undefined> {
-    const late = AbortSignal.timeout(this.timeoutSeconds * 1000);
+    signal.throwIfAborted();
+    const end = new AbortController();
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      end.abort();
+    }, this.timeoutSeconds * 1000);
+    const stop = (): void => end.abort();
+    signal.addEventListener("abort", stop, { once: true });
     let why: string | undefined = "";
     try {
-      why = await this.probe(AbortSignal.any([signal, late]));
+      why = await this.probe(end.signal);
     } catch (error) {
-      signal.throwIfAborted();
-      if (!late.aborted && error instanceof SourceError) throw error;
-      if (!late.aborted) why = networkReason(error).text;
+      if (!end.signal.aborted && error instanceof SourceError) throw error;
+      if (!end.signal.aborted) why = networkReason(error).text;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", stop);
     }
     signal.throwIfAborted(); // what is told of a probe that was given up is no answer
-    if (why === undefined || !late.aborted) return why;
+    if (why === undefined || !late) return why;
     return `no answer within ${this.timeoutSeconds} s${why === "" ? "" : `, at last: ${why}`}`;
   }
 }

@@ -89,6 +89,10 @@ describe("commands of the user's", () => {
       DEBUG_KEY: "1",
     };
     assert.equal(masked("abcdef-123-456 abcdef-123 /home/me 1", env), "*** *** /home/me 1");
+    assert.equal(
+      masked("postgres://me:pw@db/shop me@example.com", env),
+      "postgres://***@db/shop me@example.com",
+    );
     assert.equal(maskedLine("x".repeat(1000), env).length, 301);
   });
 });
