@@ -2,16 +2,21 @@
 import assert from "node:assert/strict";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { networkInterfaces } from "node:os";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { networkInterfaces, tmpdir } from "node:os";
+import { join } from "node:path";
 import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import { systemClock } from "../../rollout/clock.ts";
 import { createCluster } from "../../rollout/cluster/client.ts";
 import { health } from "../../rollout/config/health.ts";
+import { Breach } from "../../rollout/errors.ts";
 import { SourceError } from "../../rollout/health/metric.ts";
 import { probeSources } from "../../rollout/health/sources/probes.ts";
-import { RunLog } from "../../rollout/log.ts";
+import { type LogLine, RunLog } from "../../rollout/log.ts";
+import { moveNodes } from "../support/handover.ts";
+import { addFakeNodes } from "../support/nodes.ts";
 import { useSandbox } from "../support/sandbox.ts";
-import { apply, type Manifest, namespace } from "../support/workloads.ts";
+import { apply, budget, deployment, type Manifest, namespace } from "../support/workloads.ts";
 
 /** The API server proxies to no loopback address: https://github.com/kubernetes/kubernetes/blob/master/pkg/apis/core/validation/validation.go */
 const address = Object.values(networkInterfaces())
@@ -167,6 +172,75 @@ describe("probes through a real API server", function () {
     };
     assert.match((await refused("other")).message, /403 .*forbidden.*Grant `get` on services\/proxy/);
     assert.match((await refused("other", admin)).message, /404 services "other" not found/);
+  });
+});
+
+/** A program and a request on a real clock, as a handover makes them. */
+describe("probes in a handover on a real API server", function () {
+  this.timeout(5 * 60_000);
+  const sandbox = useSandbox();
+  const [from, to] = ["aaaaaaaa", "bbbbbbbb"];
+  const dir = mkdtempSync(join(tmpdir(), "patchguard-probes-"));
+  const flag = join(dir, "shop-is-down");
+  const lines: LogLine[] = [];
+
+  after(() => rmSync(dir, { recursive: true, force: true }));
+  afterEach("what the run said", function () {
+    if (this.currentTest?.state === "failed")
+      for (const { event, message } of lines) console.log(`    ${event}: ${message}`);
+  });
+  before("two generations, pods on one", async () => {
+    const { test, view } = sandbox();
+    const node = (name: string, generation: string) => ({
+      name,
+      pool: "workers",
+      generation,
+      zone: "us-east-1a",
+    });
+    await addFakeNodes(test.api, [node("blue-1", from), node("blue-2", from)]);
+    await apply(
+      test.api,
+      deployment({ name: "web", replicas: 2, start: "500ms", stop: "500ms" }),
+      budget({ name: "web", app: "web", maxUnavailable: 1 }),
+    );
+    await view.ready("web", 2, 60);
+    await addFakeNodes(test.api, [node("green-1", to), node("green-2", to)]);
+    await view.budgetAllows("default/web", 1);
+  });
+
+  it("roll back when the drain takes away what a command looks for, and say what it said", async () => {
+    const { sandbox: own, watched } = sandbox();
+    const check = `if [ -e ${flag} ]; then echo the shop is down; exit 7; fi`;
+    const command = ["sh", "-c", check];
+    const probes = [{ name: "shop", command, timeoutSeconds: 4, workload: "Deployment default/web" }];
+    const health = { windowSeconds: 20, sampleSeconds: 5, metricsApi: "off", probes };
+    await watched(async (watcher) => {
+      const moving = moveNodes({
+        kubeconfig: own.kubeconfig,
+        pool: "workers",
+        generation: to,
+        rollout: { health },
+        evidence: dir,
+        sink: (line) => {
+          lines.push(line);
+          if (line.event === "node-drained") writeFileSync(flag, "");
+        },
+      });
+      await assert.rejects(moving, (error) => {
+        assert.ok(error instanceof Breach, String(error));
+        assert.match(
+          error.message,
+          /Deployment default\/web: probe shop failed 2 of \d times after the drain, .*; at last: exit code 7: the shop is down/,
+        );
+        return true;
+      });
+      await watcher.expectReopened({ nodes: ["green-1", "green-2"] });
+    });
+    assert.ok(lines.some(({ message }) => message === "probe shop failed: exit code 7: the shop is down"));
+    const texts = readdirSync(dir, { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".json"))
+      .map((name) => readFileSync(join(dir, name), "utf8"));
+    assert.match(texts.join(), /"why": ?"exit code 7: the shop is down"/);
   });
 });
 
