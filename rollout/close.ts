@@ -279,7 +279,7 @@ export async function reopenAll(
   waiting: Waiting = run,
 ): Promise<void> {
   mayPutBack(run);
-  const nodes = (await run.cluster.list("Node")).filter((node) => {
+  const nodes = (await allNodes(run)).filter((node) => {
     const owner = ownershipOf(node);
     return owner !== undefined && roles.includes(owner.role) && ours(run, owner.pool);
   });
@@ -307,6 +307,32 @@ export async function reopenAll(
       object: { kind: "Node", name },
       message: `Node ${name} takes new pods again: PatchGuard took off its own marks and left those of others.`,
     });
+  }
+}
+
+/** Listed afresh; where that fails those that the watches know, each read afresh where it can be. */
+async function allNodes({ cluster, inventory, log }: Run): Promise<readonly Node[]> {
+  try {
+    return await cluster.list("Node");
+  } catch (error) {
+    const known = inventory.all("Node");
+    log.warning(
+      "reopen",
+      `the nodes could not be listed (${messageOf(error)}): the ${known.length} that the watch knows are opened. \`npm run restore\` looks for others`,
+    );
+    const nodes: Node[] = [];
+    for (let at = 0; at < known.length; at += NODES_AT_ONCE) {
+      const some = known.slice(at, at + NODES_AT_ONCE);
+      nodes.push(
+        ...(await Promise.all(
+          some.map(async (node) => {
+            const { name } = node.metadata;
+            return (await cluster.get("Node", name).catch(() => undefined)) ?? node;
+          }),
+        )),
+      );
+    }
+    return nodes;
   }
 }
 

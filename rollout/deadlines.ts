@@ -27,8 +27,7 @@ export function checkDeadlines(
     return;
   }
   if (mover.goneAt === undefined) {
-    if (over(now, mover.evictedAt, mover.graceSeconds + limits.terminationSlackSeconds))
-      throw neverGone(mover, now - mover.evictedAt);
+    if (endIsOver(run, mover, now)) throw neverGone(mover, now - mover.evictedAt);
     return;
   }
   if (mover.arrived || mover.workload === undefined) return;
@@ -45,6 +44,16 @@ export function checkDeadlines(
   if (mover.boundAt !== undefined && state.volumesMissing !== undefined)
     checkVolumes(run, state.volumesMissing, Math.max(mover.goneAt, mover.boundAt), now);
 }
+
+/** It was asked to go, or was going, and its grace period is over. */
+export const endIsOver = (
+  { config }: Pick<Run, "config">,
+  { evictedAt, goneAt, graceSeconds }: Mover,
+  now: number,
+): boolean =>
+  evictedAt !== undefined &&
+  goneAt === undefined &&
+  over(now, evictedAt, graceSeconds + config.drain.terminationSlackSeconds);
 
 const LOOK_AT_CSI = "look at the CSI driver's controller";
 

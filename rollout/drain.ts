@@ -2,8 +2,8 @@ import { announce } from "./alert.ts";
 import { Balancers } from "./balancers.ts";
 import { cordon } from "./close.ts";
 import type { Node, Pod } from "./cluster/types.ts";
-import { checkDeadlines, checkResumed, checkShort, checkVolumes } from "./deadlines.ts";
-import { Hold } from "./errors.ts";
+import { checkDeadlines, checkResumed, checkShort, checkVolumes, endIsOver } from "./deadlines.ts";
+import { Hold, messageOf } from "./errors.ts";
 import { Evictor } from "./evictor.ts";
 import { count } from "./finding.ts";
 import { graceOf, type Mover, type NodeDrain, placeOf } from "./mover.ts";
@@ -39,6 +39,8 @@ export class Drainer {
   private remindedAt = 0;
   /** By node: the UIDs of the controllers whose pods an earlier run had in hand there. */
   private readonly earlierOwners: ReadonlyMap<string, Set<string>>;
+  /** Namespaces that are being deleted: nothing of theirs comes back, though their controllers may stand for minutes. */
+  private readonly ending = new Set<string>();
   /** By UID of such a controller: since when it is whole but for its volumes. */
   private readonly leftSince = new Map<string, number>();
 
@@ -350,6 +352,7 @@ export class Drainer {
   }
 
   private whole(workload: Workload): boolean {
+    if (this.ending.has(workload.namespace)) return true;
     const known = this.wholeNow.get(workload.uid);
     if (known !== undefined) return known;
     const { inventory, state, cluster } = this.run;
@@ -393,11 +396,14 @@ export class Drainer {
       const bound = run.inventory.get("Pod", name, namespace)?.spec?.nodeName !== undefined;
       if (bound && mover.goneAt !== undefined) mover.boundAt ??= now;
       if (volumesMissing !== undefined && bound) mover.volumesMissingAt = now;
-      checkDeadlines(run, mover, now, {
-        whole: this.isBack(mover),
-        volumesMissing,
-        leftBehind: () => mover.workload && this.leftBehind(mover.workload),
-      });
+      if (endIsOver(run, mover, now)) await this.askIfGone(mover, now);
+      await this.holdOr(mover.workload, () =>
+        checkDeadlines(run, mover, now, {
+          whole: this.isBack(mover),
+          volumesMissing,
+          leftBehind: () => mover.workload && this.leftBehind(mover.workload),
+        }),
+      );
     }
     const movers = [...drain.movers.values()];
     const quietSince = now - drain.cordonedAt >= DEFAULTS.quietSeconds * 1000;
@@ -422,14 +428,14 @@ export class Drainer {
         !drain.back.has(it.uid) &&
         !movers.some(({ workload }) => workload?.uid === it.uid),
     );
-    if (left !== undefined) checkResumed(run, left, drain, now);
+    if (left !== undefined) await this.holdOr(left, () => checkResumed(run, left, drain, now));
     // whole once, and short again by somebody else's hand: nothing of ours is on its way any more that could have a deadline
     const short = [
       ...resumed.filter(({ uid }) => drain.back.has(uid)),
       ...movers.flatMap((it) => (it.arrived && !this.isStillWhole(it) ? (it.workload ?? []) : [])),
     ].filter(({ uid }) => !moving.has(uid));
     drain.shortSince = new Map(short.map(({ uid }) => [uid, drain.shortSince.get(uid) ?? now]));
-    for (const it of short) checkShort(run, it, drain, now);
+    for (const it of short) await this.holdOr(it, () => checkShort(run, it, drain, now));
     const moved = resumed.length === 0 && movers.every((mover) => mover.arrived && this.isStillWhole(mover));
     if (moved && !drain.moved) {
       drain.moved = true;
@@ -504,18 +510,59 @@ export class Drainer {
     const current = this.run.inventory.get("Pod", name, namespace);
     // finished but still terminating: a finalizer holds the object, and with it a StatefulSet's name
     if (current?.metadata.uid === uid && (isTerminating(current) || !isFinished(current))) return;
+    this.gone(mover, now);
+  }
+
+  private gone(mover: Mover, now: number): void {
     mover.goneAt = now;
     mover.evictedAt ??= now; // it went by itself, or by somebody else's hand
     this.run.log.info("pod-gone", `${podName(mover.pod)} has left ${mover.pod.spec?.nodeName}`, {
       pod: podName(mover.pod),
-      uid,
+      uid: mover.pod.metadata.uid,
       node: mover.pod.spec?.nodeName,
     });
   }
 
+  /** Nobody is blamed on the watch's word alone: one that has fallen behind shows a pod that has long gone. */
+  private async askIfGone(mover: Mover, now: number): Promise<void> {
+    const { run } = this;
+    const { name, namespace, uid } = mover.pod.metadata;
+    try {
+      const named = { namespace: namespace ?? "default", fieldSelector: `metadata.name=${name}` };
+      const found = await run.cluster.list("Pod", named); // a list, for which a role has the right already
+      if (found.some(({ metadata }) => metadata.uid === uid)) return;
+    } catch (error) {
+      run.log.warning("pod-gone", `whether ${podName(mover.pod)} has gone: ${messageOf(error)}`);
+      return;
+    }
+    this.gone(mover, now);
+  }
+
+  /**
+   * A deadline of a workload, unless its namespace is being deleted: Kubernetes ends the pods first, and the controllers up to half their
+   * grace periods later. Asked only when a deadline has passed. @throws Hold
+   */
+  private async holdOr(workload: Workload | undefined, check: () => void): Promise<void> {
+    try {
+      check();
+    } catch (error) {
+      if (workload === undefined || this.ending.has(workload.namespace)) throw error;
+      const { cluster, log } = this.run;
+      const named = { fieldSelector: `metadata.name=${workload.namespace}` };
+      const [found] = await cluster.list("Namespace", named).catch(() => []);
+      if (found?.metadata.deletionTimestamp === undefined) throw error;
+      this.ending.add(workload.namespace);
+      this.wholeNow.clear();
+      log.warning(
+        "foreign",
+        `Namespace ${workload.namespace} is being deleted: ${workload.kind} ${workload.name} is no longer waited for`,
+      );
+    }
+  }
+
   private isBack(mover: Mover): boolean {
     const { workload } = mover;
-    if (workload === undefined) return true;
+    if (workload === undefined || this.ending.has(workload.namespace)) return true;
     return this.whole(workload) && (workload.kind !== "StatefulSet" || this.succeeded(mover, workload));
   }
 

@@ -50,9 +50,16 @@ export async function passPreflight(
 ): Promise<Finding[]> {
   const { config, clock, signal, log } = job;
   const began = clock.now();
+  const earlier = Object.keys(resumed?.nodes ?? {}).length;
+  const untouched =
+    earlier === 0
+      ? "nothing was touched"
+      : `nothing was touched by this run, but an earlier one had begun ${count(earlier, "node")}`;
   const told = new Map<string, Finding>();
   /** What an interrupted run left on its way: no alert, a line each. */
   const waited = new Set<string>();
+  const paused =
+    earlier === 0 ? "paused before anything was touched:" : "paused before anything more was touched:";
   let [context, cloud] = await Promise.all([readContext(job.cluster), limitsOf(job, made)]);
   let contextAt = began;
   let cloudAt = clock.now();
@@ -133,7 +140,7 @@ export async function passPreflight(
         event: "blocked",
         reason: EVENT.blocked,
         object: finding.object,
-        message: `paused before anything was touched: ${sentence(finding)}`,
+        message: `${paused} ${sentence(finding)}`,
         warning: true,
         fields: { finding, pool: job.target.pool, ...standingOf(inventory, finding.object) },
       });
@@ -159,7 +166,7 @@ export async function passPreflight(
       timeoutSeconds: config.preflight.timeoutSeconds,
       late: () =>
         new Blocked(
-          `pre-flight of pool ${job.target.pool} was still blocked after ${config.preflight.timeoutSeconds} s (rollout.preflight.timeoutSeconds); nothing was touched. ` +
+          `pre-flight of pool ${job.target.pool} was still blocked after ${config.preflight.timeoutSeconds} s (rollout.preflight.timeoutSeconds); ${untouched}. ` +
             blocking(now).map(sentence).join(" | "),
         ),
     },

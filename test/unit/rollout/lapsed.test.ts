@@ -61,4 +61,36 @@ describe("a workload that was whole again and is short once more, by nobody's ev
     assert.equal(moved, 2);
     assert.ok(run.outcome, `${run.error?.message}\n${story(on, run)}`);
   });
+
+  it("is not waited for when its namespace is being deleted, though its controller still stands", async () => {
+    const on = await world({ seed: SEED })
+      .pool("workers", { ...BLUE, zones: ZONES, perZone: 1 })
+      .settled();
+    await on
+      .deployment("web", { replicas: 2, namespace: "shop" })
+      .deployment("api", { replicas: 2, budget: { maxUnavailable: 1 } })
+      .settled();
+    on.store.create("Namespace", { metadata: { name: "shop" } }, "test");
+    await on.pool("workers", { ...GREEN, zones: ZONES, perZone: 1 }).settled();
+    const run = await runHandover(on, "only", {
+      groups: groupsFor("workers", GREEN.generation, ZONES),
+      limitSeconds: 1800,
+      rollout: { health: { windowSeconds: 0 }, drain: { podTimeoutSeconds: 30, budgetTimeoutSeconds: 60 } },
+      onLine: ({ event, message }) => {
+        if (event !== "evict" || !message.includes("shop/web-")) return;
+        on.behave("ReplicaSet", "web", { readyOn: () => false }, "shop");
+        const space = on.store.get("Namespace", "shop");
+        if (space === undefined || space.metadata.deletionTimestamp !== undefined) return;
+        on.store.update(
+          "Namespace",
+          space,
+          ({ metadata }) => (metadata.deletionTimestamp = new Date(on.clock.now()).toISOString()),
+          "somebody",
+        );
+      },
+    });
+    assert.ok(run.outcome, `${run.error?.message}\n${story(on, run)}`);
+    const told = run.log.filter(({ message }) => message.startsWith("Namespace shop is being deleted"));
+    assert.equal(told.length, 1);
+  });
 });
