@@ -1,6 +1,7 @@
 import type { Pod } from "./cluster/types.ts";
 import type { RolloutConfig } from "./config/index.ts";
 import { Hold } from "./errors.ts";
+import { aboutPod, aboutRefused, aboutWorkload } from "./in-the-way.ts";
 import { type Mover, type NodeDrain, placeOf } from "./mover.ts";
 import { podName } from "./pods.ts";
 import { operatorRun } from "./preflight/budget-state.ts";
@@ -38,6 +39,7 @@ export function checkDeadlines(
     throw new Hold(
       `${nameOf(mover.workload)} was not whole ${podTimeoutSeconds} s after pod ${podName(mover.pod)} left node ${mover.pod.spec?.nodeName} ` +
         `(${setting}): ${whyNotWhole(run.inventory, mover.workload)}. To go on: mend that, then run \`pulumi up\` again.`,
+      { about: aboutWorkload(mover.workload, mover.pod.spec?.nodeName) },
     );
   }
   // a pod that no node has is not the CSI driver's matter
@@ -105,6 +107,7 @@ export function checkResumed(run: Run, workload: Workload, drain: NodeDrain, now
   throw new Hold(
     `${nameOf(workload)}, whose pods an earlier run had moved off node ${drain.node}, was not whole ${podTimeoutSeconds} s later ` +
       `(${setting}): ${whyNotWhole(run.inventory, workload)}. To go on: mend that, then run \`pulumi up\` again.`,
+    { about: aboutWorkload(workload, drain.node) },
   );
 }
 
@@ -115,13 +118,15 @@ export function checkShort(run: Run, workload: Workload, { node, shortSince }: N
   throw new Hold(
     `${nameOf(workload)}, whose pods had moved off node ${node} and were all back, has been short again for ${podTimeoutSeconds} s ` +
       `(${setting}): ${whyNotWhole(run.inventory, workload)}. To go on: mend that, then run \`pulumi up\` again.`,
+    { about: aboutWorkload(workload, node) },
   );
 }
 
 const nameOf = ({ kind, namespace, name }: Workload): string => `${kind} ${namespace}/${name}`;
 
 /** @param leftBehind a volume that an earlier run did not see handed over, for which its workload waits */
-function neverEvicted(run: Run, { pod, refusal, workload }: Mover, leftBehind: string | undefined): Hold {
+function neverEvicted(run: Run, mover: Mover, leftBehind: string | undefined): Hold {
+  const { pod, refusal, workload } = mover;
   const { budgetTimeoutSeconds } = run.config.drain;
   const notWhole = workload && `${nameOf(workload)} is not whole: ${whyNotWhole(run.inventory, workload)}`;
   const why = refusal ?? leftBehind ?? notWhole ?? "it was never asked";
@@ -130,6 +135,7 @@ function neverEvicted(run: Run, { pod, refusal, workload }: Mover, leftBehind: s
   return new Hold(
     `${placeOf(pod)} could not be evicted within ${budgetTimeoutSeconds} s (rollout.drain.budgetTimeoutSeconds): ` +
       `${why}. To go on: ${volume ? LOOK_AT_CSI : (byHand ?? "clear that")}, then run \`pulumi up\` again.`,
+    { about: aboutRefused(run.inventory, mover) },
   );
 }
 
@@ -143,5 +149,6 @@ function neverGone({ pod, byUs, graceSeconds }: Mover, sinceMilliseconds: number
         ? `finalizer ${finalizers} holds it. To go on: let the controller that set it finish.`
         : `its kubelet or a volume holds it. To go on: \`kubectl describe pod -n ${namespace} ${name}\`.`) +
       ` PatchGuard never deletes by force.`,
+    { about: aboutPod(pod) },
   );
 }

@@ -6,6 +6,7 @@ import { checkDeadlines, checkResumed, checkShort, checkVolumes, endIsOver } fro
 import { Hold, messageOf } from "./errors.ts";
 import { Evictor } from "./evictor.ts";
 import { count } from "./finding.ts";
+import { aboutPod } from "./in-the-way.ts";
 import { graceOf, type Mover, type NodeDrain, placeOf } from "./mover.ts";
 import { DEFAULTS, EVENT } from "./names.ts";
 import { byName, isFinished, isPodReady, isTerminating, judgePod, podName, workloadPodsOn } from "./pods.ts";
@@ -304,6 +305,7 @@ export class Drainer {
       if (verdict.action === "refuse") {
         throw new Hold(
           `Pod ${podName(pod)} on node ${drain.node} came after pre-flight and may not be evicted: ${verdict.why}. To go on: ${verdict.fix}`,
+          { about: aboutPod(pod) },
         );
       }
       const { uid } = pod.metadata;
@@ -315,6 +317,7 @@ export class Drainer {
         throw new Hold(
           `Pod ${podName(pod)} was started on node ${drain.node} although the node is cordoned: it tolerates every taint, or something binds it by name. ` +
             `To go on: take the toleration or spec.nodeName away from its controller, or leave it to yourself with rollout.drain.podSelector and rollout.drain.excludedPods: hold.`,
+          { about: aboutPod(pod) },
         );
       }
       if (verdict.last) {
@@ -666,6 +669,7 @@ export class Drainer {
     if (drain.recordonedAt !== undefined) {
       throw new Hold(
         `Node ${drain.node} was uncordoned by somebody else twice while it was being drained. To go on: find out who (an operator, an autoscaler), then run \`pulumi up\` again.`,
+        { about: { object, node: drain.node } },
       );
     }
     drain.recordonedAt = run.clock.now();

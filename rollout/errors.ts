@@ -1,8 +1,27 @@
+import type { ObjectRef } from "./finding.ts";
+
 /** How a handover can end other than well. The kind decides what is put back (design section 4, step 7). */
 
 /** The cluster could not be asked to change any further in time. Everything closed is reopened; green stays; resumable. */
 export class Hold extends Error {
   override readonly name = "Hold";
+  /** What is in the way, where it is one object: what the message says in words. */
+  readonly about: InTheWay | undefined;
+  constructor(message: string, options: ErrorOptions & { about?: InTheWay } = {}) {
+    super(message, options);
+    this.about = options.about;
+  }
+}
+
+/** An object that holds a handover up, and where. */
+export interface InTheWay {
+  object: ObjectRef;
+  pod?: string | undefined;
+  node?: string | undefined;
+  workload?: string | undefined;
+  /** Healthy pods that a budget needs and has. */
+  needs?: number | undefined;
+  has?: number | undefined;
 }
 
 /** A health window was breached: rollback. */

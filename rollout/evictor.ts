@@ -1,4 +1,5 @@
 import type { Pod } from "./cluster/types.ts";
+import type { Inventory } from "./inventory.ts";
 import { type Mover, placeOf } from "./mover.ts";
 import { podName } from "./pods.ts";
 import { judgeRefusal, type Refusal } from "./refusals.ts";
@@ -57,6 +58,7 @@ export class Evictor {
       mover.evictedAt = now;
       mover.byUs ||= result.outcome === "evicted";
       mover.refusal = undefined;
+      mover.refusedBy = undefined;
       this.evicted.add(uid);
       this.nextInTurn(mover.pod, now);
       run.log.info("evict", `evicted ${podName(mover.pod)} from ${mover.pod.spec?.nodeName}`, {
@@ -91,6 +93,7 @@ export class Evictor {
     mover.refusal = text;
     mover.byUs ||= isUnanswered(result);
     mover.refusedByBudget = result.outcome === "budget";
+    mover.refusedBy = budgetOf(this.run.inventory, mover.pod, result);
     mover.nextAt = now + waitMilliseconds;
     if (result.outcome === "throttled" && !ofWebhook(result.message)) this.restUntil = mover.nextAt;
     if (!first) return;
@@ -107,6 +110,13 @@ export class Evictor {
     };
     this.run.log.warning("evict-refused", `${placeOf(mover.pod)} has to wait: ${text}`, fields);
   }
+}
+
+/** Which budget it was: as the API server says, or the only one that the pod has. */
+function budgetOf(inventory: Inventory, pod: Pod, result: Refusal): string | undefined {
+  if (result.outcome !== "budget" && result.outcome !== "budget-stale") return undefined;
+  const [only, ...others] = inventory.budgetsOf(pod).map(({ metadata }) => metadata.name);
+  return ("budget" in result ? result.budget : undefined) ?? (others.length === 0 ? only : undefined);
 }
 
 /** No answer, or one of a server in trouble: the pod may be evicted all the same, though the watch does not show it yet. */

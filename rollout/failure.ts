@@ -1,6 +1,14 @@
 import { announce } from "./alert.ts";
 import { greenGroups, greenNodes, mark, reopen } from "./close.ts";
-import { Blocked, type Breach, Hold, type Interrupted, messageOf, type Paused } from "./errors.ts";
+import {
+  Blocked,
+  type Breach,
+  Hold,
+  type Interrupted,
+  type InTheWay,
+  messageOf,
+  type Paused,
+} from "./errors.ts";
 import { freeze } from "./freeze.ts";
 import type { EventReason } from "./names.ts";
 import { EVENT, runStateName, STATE_NAMESPACE } from "./names.ts";
@@ -14,9 +22,17 @@ import { readContext, withContext } from "./snapshot.ts";
 import { until } from "./wait.ts";
 import { isWhole, replicas, whyNotWhole, type Workload, workloadsOf } from "./whole.ts";
 
-async function tell(run: Run, event: LogEvent, reason: EventReason, message: string): Promise<void> {
-  const object = { kind: "ConfigMap", namespace: STATE_NAMESPACE, name: runStateName(run.target.pool) };
-  await announce(run, { event, reason, object, message, warning: true, fields: { pool: run.target.pool } });
+async function tell(
+  run: Run,
+  event: LogEvent,
+  reason: EventReason,
+  message: string,
+  about?: InTheWay,
+): Promise<void> {
+  const { pool } = run.target;
+  const object = { kind: "ConfigMap", namespace: STATE_NAMESPACE, name: runStateName(pool) };
+  const fields = { pool, ...(about && { about }) };
+  await announce(run, { event, reason, object, message, warning: true, fields });
 }
 
 /** Nothing begun, nothing to record: a hold before the first act leaves no trace. */
@@ -32,7 +48,8 @@ export async function hold(run: Run, error: Error): Promise<Error> {
   if (left !== undefined) error.message += ` — ${left.message}`;
   await record(run, "held", error.message);
   if (error instanceof Blocked && left === undefined) return error; // nothing was touched, and the pause was told
-  await tell(run, "hold", EVENT.held, `handover of pool ${run.target.pool} holds: ${error.message}`);
+  const about = error instanceof Hold ? error.about : undefined;
+  await tell(run, "hold", EVENT.held, `handover of pool ${run.target.pool} holds: ${error.message}`, about);
   if (left?.nodes) throw left;
   return error instanceof Hold ? error : new Hold(error.message, { cause: error });
 }

@@ -17,6 +17,8 @@ export interface Mover {
   refusal: string | undefined;
   /** Was it a spent budget that refused it? Only then it is worth asking again as soon as the watch shows room. */
   refusedByBudget: boolean;
+  /** Name of the budget that refused it last. */
+  refusedBy?: string | undefined;
   evictedAt: number | undefined;
   /** The eviction was ours, or may have been: the answer was lost. */
   byUs: boolean;

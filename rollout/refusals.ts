@@ -1,6 +1,7 @@
 import type { EvictionResult } from "./cluster/cluster.ts";
 import type { Pod, PodDisruptionBudget } from "./cluster/types.ts";
 import { Hold } from "./errors.ts";
+import { aboutPod } from "./in-the-way.ts";
 import type { Inventory } from "./inventory.ts";
 import { placeOf } from "./mover.ts";
 import { operatorRun } from "./preflight/budget-state.ts";
@@ -32,11 +33,13 @@ export function judgeRefusal(
     throw new Hold(
       `${placeOf(pod)} cannot be evicted: ${budgets.join(", ")} all select it, ` +
         `and the Eviction API refuses pods with more than one PodDisruptionBudget. To go on: leave one of them.`,
+      { about: aboutPod(pod) },
     );
   }
   if (result.outcome === "refused" && result.status === 403) {
     throw new Hold(
       `${placeOf(pod)} may not be evicted: ${result.message}. To go on: give PatchGuard \`create\` on pods/eviction (docs/permissions.md).`,
+      { about: aboutPod(pod) },
     );
   }
   const asked = "retryAfterSeconds" in result ? result.retryAfterSeconds : undefined;

@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Announcement } from "../alert.ts";
+import type { InTheWay } from "../errors.ts";
 import type { Finding } from "../finding.ts";
 import { nameOf } from "../finding.ts";
+import type { Fields } from "../log.ts";
 import { EVENT, type EventReason, evidenceName, STATE_NAMESPACE } from "../names.ts";
 import type { Cause, Kind, Severity } from "./alert.ts";
 
@@ -83,12 +85,21 @@ export function causeOf(
   };
 }
 
+/** What it is about: what holds the run up, where that is one object. */
+export function objectOf({ fields = {}, object }: Announcement): Cause["object"] {
+  return (fields["about"] as InTheWay | undefined)?.object ?? object;
+}
+
 /** What an announcement says in its fields: pre-flight's finding, and numbers. */
-export function factsOf({ fields = {}, object }: Announcement): Facts {
+export function factsOf(news: Announcement): Facts {
+  const about = news.fields?.["about"] as InTheWay | undefined;
+  const fields: Fields = { ...news.fields, ...about };
+  const object = objectOf(news);
   const finding = fields["finding"] as Finding | undefined;
-  const { needs, has, workload, node } = fields;
+  const { needs, has, workload, node, pod } = fields;
   return {
     ...(finding !== undefined && { rule: finding.rule, fix: finding.fix }),
+    ...(about !== undefined && typeof pod === "string" && { pod }),
     ...(object.kind === "Pod" && { pod: `${object.namespace ?? ""}/${object.name}` }),
     ...(object.kind === "Node" && { nodes: [object.name] }),
     ...(typeof workload === "string" && { workload }),

@@ -8,7 +8,7 @@ import type { LogLine, RunLog } from "../log.ts";
 import { runStateName, STATE_NAMESPACE } from "../names.ts";
 import { resultOf } from "../observed/observed.ts";
 import type { Alert, Cause, Kind } from "./alert.ts";
-import { causeOf, type Facts, factsOf, keyOf, meaningOf, type Owner } from "./cause.ts";
+import { causeOf, type Facts, factsOf, keyOf, meaningOf, objectOf, type Owner } from "./cause.ts";
 import { type OpenAlert, saveOpen } from "./open.ts";
 import type { Outbox } from "./outbox.ts";
 
@@ -54,7 +54,7 @@ export class Desk {
       const { kind } = meaning;
       if (kind === "breach" && this.breached === undefined) return; // an operator's abort: told when it is done
       const facts = { ...(kind === "breach" && this.breached), ...factsOf(news) };
-      const cause = this.cause(kind, news.object, news.message, facts);
+      const cause = this.cause(kind, objectOf(news), news.message, facts);
       if (kind === "success") this.succeeded(cause);
       else if (kind === "inconclusive") this.send("firing", cause);
       else if (meaning.clears) this.cleared(cause, news.message);

@@ -120,6 +120,46 @@ describe("alerts of a handover", () => {
     assert.equal(only(sink.got, "hold", "resolved").run, "second");
   });
 
+  it("a hold for a budget that never lets go names it, with its namespace, pod, node and numbers", async () => {
+    const on = await smallWorld(SEED);
+    const sink = new Listener();
+    let spent = false;
+    const ended = await run(
+      on,
+      "first",
+      { sinks: [sink] },
+      {
+        rollout: { drain: { budgetTimeoutSeconds: 20 } },
+        onLine: ({ event }) => {
+          if (event !== "node-start" || spent) return;
+          spent = true;
+          const spec = { minAvailable: 4, maxUnavailable: null };
+          on.store.patch("PodDisruptionBudget", "web", "default", { spec }, "team");
+        },
+      },
+    );
+    assert.equal(ended.error?.name, "Hold", story(on, ended));
+    const fired = only(sink.got, "hold", "firing");
+    assert.match(fired.summary, /PodDisruptionBudget default\/web allows no disruption now/);
+    assert.deepEqual(fired.object, { kind: "PodDisruptionBudget", namespace: "default", name: "web" });
+    assert.deepEqual([fired.namespace, fired.needs, fired.has], ["default", 4, 4]);
+    assert.match(fired.pod ?? "", /^default\/web-/);
+    assert.ok(fired.nodes?.length === 1 && fired.summary.includes(`node ${fired.nodes[0]} `));
+    assert.match(fired.workload ?? "", /^ReplicaSet default\/web|^Deployment default\/web/);
+    assert.equal(fired.key, "patchguard/shop/prod/workers/hold", "the same for every reason to hold");
+  });
+
+  it("a hold for a workload that does not come back names it and the node", async () => {
+    const on = await smallWorld(SEED);
+    stuck(on);
+    const sink = new Listener();
+    await run(on, "first", { sinks: [sink] }, HOLDS);
+    const fired = only(sink.got, "hold", "firing");
+    assert.deepEqual(fired.object, { kind: "StatefulSet", namespace: "default", name: "kafka" });
+    assert.equal(fired.workload, "StatefulSet default/kafka");
+    assert.equal(fired.nodes?.length, 1);
+  });
+
   it("a breach fires when it is found, the rollback when it is done", async () => {
     const on = await smallWorld(SEED);
     let broken = false;
