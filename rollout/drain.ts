@@ -12,7 +12,7 @@ import { DEFAULTS, EVENT } from "./names.ts";
 import { byName, isFinished, isPodReady, isTerminating, judgePod, podName, workloadPodsOn } from "./pods.ts";
 import { handoverTaint } from "./ownership.ts";
 import { mayAct, type Run } from "./run.ts";
-import type { NodeRecord } from "./run-state.ts";
+import { homesOf, type NodeRecord, type RunRecord } from "./run-state.ts";
 import { Turns } from "./turns.ts";
 import { notHandedOver } from "./volumes.ts";
 import { counts, isWhole, replicas, whyNotWhole, type Workload, workloadOf, workloadsOf } from "./whole.ts";
@@ -22,6 +22,14 @@ const REMIND_SECONDS = 60;
 const STALE_SECONDS = 60;
 /** Nodes that are cordoned side by side. */
 const NODES_AT_ONCE = 10;
+
+/** A drain that goes the other way: chosen pods return to blue (way-back.ts). */
+export interface Return {
+  /** Which of these pods, which are about to be evicted, would find no room there, and why. By UID. */
+  staysAway(pods: readonly Pod[]): ReadonlyMap<string, string>;
+  /** Is told of each pod that is left where it is. */
+  keep(pod: Pod, why: string): void;
+}
 
 /**
  * Empties nodes through the Eviction API, in the semantics of `kubectl drain`, and knows when the workloads are whole again.
@@ -45,8 +53,12 @@ export class Drainer {
   /** By UID of such a controller: since when it is whole but for its volumes. */
   private readonly leftSince = new Map<string, number>();
 
-  constructor(run: Run) {
+  private readonly wayBack: Return | undefined;
+
+  /** @param wayBack where pods return to blue */
+  constructor(run: Run, wayBack?: Return) {
     this.run = run;
+    this.wayBack = wayBack;
     const { nodes } = run.state.record;
     this.earlierOwners = new Map(Object.entries(nodes).map(([name, { owners }]) => [name, new Set(owners)]));
     this.evictor = new Evictor(run, () => this.movers());
@@ -115,6 +127,12 @@ export class Drainer {
     }
   }
 
+  /** The same for pods that return to blue, those that go last among them: their node stays closed to new pods, and is not cordoned. */
+  async beginReturn(pods: readonly Pod[]): Promise<void> {
+    for (const { metadata } of pods) this.turned.add(metadata.uid);
+    await this.beginCanary(pods);
+  }
+
   /** The canary's pods have moved: their nodes' own turns are still to come. */
   endCanary(): void {
     for (const [name, { canary }] of this.nodes) if (canary !== undefined) this.nodes.delete(name);
@@ -136,7 +154,14 @@ export class Drainer {
       };
     }
     mayAct(run);
-    await run.state.saveNodes(records);
+    await run.state.saveNodes(records, this.homes([...podsOf.values()].flat()));
+  }
+
+  /** What a rollback needs to know of pods that are about to be moved, where they are to return. */
+  private homes(pods: readonly Pod[]): Pick<RunRecord, "homes"> {
+    const { config, state } = this.run;
+    if (config.rollback.workloads !== "return" || this.wayBack !== undefined) return {};
+    return { homes: homesOf(state.record, pods) };
   }
 
   /** The run was at rest: what has a deadline has so much longer. Milliseconds. */
@@ -204,11 +229,12 @@ export class Drainer {
     const workload = workloadOf(pod);
     const earlier = run.state.record.nodes[drain.node];
     mayAct(run);
-    await run.state.saveNode(drain.node, {
+    const record: NodeRecord = {
       phase: "in-hand",
       moved: [...new Set([...(earlier?.moved ?? []), uid])],
       owners: workload === undefined ? [] : [workload.uid],
-    });
+    };
+    await run.state.saveNodes({ [drain.node]: record }, this.homes([pod]));
     this.turned.add(uid);
     drain.moved = false;
     drain.drained = drain.waits = false;
@@ -248,10 +274,13 @@ export class Drainer {
     }
     if (this.inventoryIsFresh() && !this.evictor.isResting()) {
       const turns = new Turns(this.run, this.movers(), {
-        whole: (workload) => this.whole(workload) && !this.leftBehind(workload),
+        whole: (workload, pod) =>
+          (this.whole(workload) || this.lacksOnly(workload, pod)) && !this.leftBehind(workload),
+        sick: ({ pod }) => this.wayBack !== undefined && !isPodReady(pod),
         paid: (workload) => this.paid(workload),
       });
-      const ask = ready.flatMap(({ movers }) => [...movers.values()]).filter((mover) => turns.take(mover));
+      const all = ready.flatMap(({ movers }) => [...movers.values()]);
+      const ask = this.withRoom((this.wayBack ? sickFirst(all) : all).filter((mover) => turns.take(mover)));
       await this.evictor.askAll(ask);
       if (ask.length > 0) this.wholeNow.clear(); // those that have just gone no longer count
     }
@@ -260,6 +289,56 @@ export class Drainer {
     for (const drain of this.nodes.values())
       if (!drain.drained || drain.waits) await this.follow(drain, moving);
     this.remind();
+  }
+
+  /**
+   * On the way back: those that would find room on blue. While others are on their way nobody knows what room will be left, so they wait;
+   * one that does not fit then is left where it is.
+   */
+  private withRoom(ask: Mover[]): Mover[] {
+    const { wayBack, run } = this;
+    if (wayBack === undefined || ask.length === 0) return ask;
+    if ([...this.movers()].some((mover) => this.isOnItsWay(mover))) {
+      for (const mover of ask) mover.waitingSince = run.clock.now();
+      return [];
+    }
+    const away = wayBack.staysAway(ask.map(({ pod }) => pod));
+    return ask.filter(({ pod }) => {
+      const { uid } = pod.metadata;
+      const why = away.get(uid);
+      if (why === undefined) return true;
+      wayBack.keep(pod, why);
+      run.log.warning("rollback", `${placeOf(pod)} stays where it is: blue has no room for it (${why})`, {
+        pod: podName(pod),
+        uid,
+      });
+      for (const drain of this.nodes.values())
+        if (drain.movers.delete(uid))
+          drain.canary = new Set([...(drain.canary ?? [])].filter((it) => it !== uid));
+      return false;
+    });
+  }
+
+  /** On the way back: is this very pod, which is not well on green, what its workload waits for? */
+  private lacksOnly(workload: Workload, pod: Pod): boolean {
+    if (this.wayBack === undefined || isPodReady(pod)) return false;
+    const { inventory, state, cluster } = this.run;
+    const { wanted = 0, ready } = replicas(inventory, workload, this.evictor.evicted, cluster.serverTime());
+    return ready + 1 + Math.max(0, state.record.missingBefore[workload.uid] ?? 0) >= wanted;
+  }
+
+  /** Evicted, and its successor has no node yet: it may take room that looks free. */
+  private isOnItsWay({ workload, evictedAt, arrived, pod }: Mover): boolean {
+    if (workload === undefined || evictedAt === undefined || arrived) return false;
+    const { inventory, cluster } = this.run;
+    const gone = new Set([...this.evictor.evicted, pod.metadata.uid]);
+    const { wanted } = replicas(inventory, workload, gone, cluster.serverTime());
+    const placed = inventory
+      .podsOf(workload.uid)
+      .filter(
+        (it) => it.spec?.nodeName && !gone.has(it.metadata.uid) && !isFinished(it) && !isTerminating(it),
+      );
+    return wanted === undefined || placed.length < wanted;
   }
 
   /** What a workload lacked before, and has got since, it may not lack again by our hand. */
@@ -709,6 +788,10 @@ export class Drainer {
     }
   }
 }
+
+/** Pods that serve nobody go first: what they make room for in a budget, others may use. */
+const sickFirst = (movers: readonly Mover[]): Mover[] =>
+  movers.toSorted((a, b) => Number(isPodReady(a.pod)) - Number(isPodReady(b.pod)));
 
 /** When it was bound, as far as the cluster says; a pod without a scheduler is bound when it is made. */
 const boundAt = ({ metadata, status }: Pod, now: number): number => {

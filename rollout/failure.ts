@@ -16,10 +16,11 @@ import type { LogEvent } from "./log.ts";
 import { count } from "./finding.ts";
 import { type NoWayBack, noWayBack } from "./fit/back.ts";
 import { isFinished, isTerminating, podName } from "./pods.ts";
-import { mayAct, type Run } from "./run.ts";
+import { mayAct, mayPutBack, type Run } from "./run.ts";
 import type { RunRecord } from "./run-state.ts";
 import { readContext, withContext } from "./snapshot.ts";
 import { until } from "./wait.ts";
+import { sendBack, wayBackText } from "./way-back.ts";
 import { isWhole, replicas, whyNotWhole, type Workload, workloadsOf } from "./whole.ts";
 
 async function tell(
@@ -164,12 +165,26 @@ export async function rollback(run: Run, breach: Breach): Promise<Error> {
       .slice(0, 3)
       .map(({ pod, why }) => `${podName(pod)} (${why})`)
       .join("; ")}`;
+    if (run.config.rollback.workloads === "return") breach.message += "; so no pod returns to blue";
     run.log.warning("rollback", breach.message);
   }
   await record(run, "rolled-back", breach.message);
+  if (run.config.rollback.workloads === "return" && stranded.length === 0) await returnPods(run, breach);
   await wholeAgain(run, breach);
   if (left !== undefined) breach.message += ` — ${left.message}`;
   return breach;
+}
+
+/** A failure on the way back is a second one: it is reported beside the breach. @throws Abandoned */
+async function returnPods(run: Run, breach: Breach): Promise<void> {
+  const way = await sendBack(run);
+  const text = wayBackText(way);
+  if (way.failure !== undefined) run.log.error("rollback", text);
+  else if (way.stay.length > 0) run.log.warning("rollback", text);
+  else run.log.info("rollback", text);
+  breach.message += ` — ${text}`;
+  mayPutBack(run);
+  await record(run, "rolled-back", breach.message);
 }
 
 /** Pods of what we moved that wait for a node and would find none without green. A cluster that cannot be read strands nobody. */

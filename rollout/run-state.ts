@@ -1,6 +1,8 @@
 import { ApiError, type Cluster } from "./cluster/cluster.ts";
 import type { NodeGroup } from "./cloud/cloud.ts";
+import type { Pod } from "./cluster/types.ts";
 import { runStateName, STATE_NAMESPACE } from "./names.ts";
+import { workloadOf } from "./whole.ts";
 
 /** What happened to one blue node. `in-hand`: evictions may have begun. `drained`: empty, proven. */
 export interface NodeRecord {
@@ -50,6 +52,11 @@ export interface RunRecord {
    * beyond that is our doing: no pod of theirs that is Ready goes, where no budget guards them, until they have it back.
    */
   owed?: Record<string, number>;
+  /**
+   * Names of the pods that were set out to be evicted, by their controller's UID: so many of its pods on green stand in for them, and may
+   * go back (rollout.rollback.workloads: return; not kept otherwise).
+   */
+  homes?: Record<string, string[]>;
   /** One pod of each workload has moved and passed its health window (rollout.drain.canary). */
   canary?: "passed";
   /** Health windows that an operator ended: they count as passed, though nothing was proven. */
@@ -107,9 +114,21 @@ export class RunState {
     await this.saveNodes({ [node]: record });
   }
 
-  async saveNodes(records: Record<string, NodeRecord>): Promise<void> {
-    await this.save({ nodes: { ...this.record.nodes, ...records } });
+  /** @param more to be written together with it */
+  async saveNodes(records: Record<string, NodeRecord>, more: Partial<RunRecord> = {}): Promise<void> {
+    await this.save({ nodes: { ...this.record.nodes, ...records }, ...more });
   }
+}
+
+/** The record's homes, with these pods that are about to be evicted. */
+export function homesOf(record: RunRecord, pods: Iterable<Pod>): NonNullable<RunRecord["homes"]> {
+  const homes = { ...record.homes };
+  for (const pod of pods) {
+    const uid = workloadOf(pod)?.uid;
+    if (uid === undefined) continue;
+    homes[uid] = [...new Set([...(homes[uid] ?? []), pod.metadata.name])];
+  }
+  return homes;
 }
 
 /** Does a handover to this generation take up the record? */

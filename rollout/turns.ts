@@ -19,8 +19,10 @@ const NO_ROOM =
 
 /** What is asked about a workload before one of its pods may go. */
 interface Questions {
-  /** Is it back at its target? */
-  whole(workload: Workload): boolean;
+  /** Is it back at its target, or as near to it as it can come while this pod stays? */
+  whole(workload: Workload, pod: Pod): boolean;
+  /** Does it serve nobody, so that nothing is lost with it? Asked where no budget says how many. */
+  sick(mover: Mover): boolean;
   /** Has it got back what an earlier handover took away? */
   paid(workload: Workload): boolean;
 }
@@ -90,7 +92,8 @@ export class Turns {
     const room = Math.min(...budgets.map(({ status }) => status?.disruptionsAllowed ?? 0)); // Infinity without a budget
     const soon = mover.refusedByBudget && room > 0 && now >= mover.askedAt + RETRY_ROOM_SECONDS * 1000;
     if (now < mover.nextAt && !soon) return false;
-    if (workload !== undefined && (workload.kind === "StatefulSet" || budgets.length === 0)) {
+    const oneByOne = workload?.kind === "StatefulSet" || (budgets.length === 0 && !this.is.sick(mover));
+    if (workload !== undefined && oneByOne) {
       // one at a time: for StatefulSets always (promise 6), for others where no budget says how many
       const { uid } = mover.pod.metadata;
       const key = this.keyOf(workload);
@@ -99,7 +102,7 @@ export class Turns {
         mover.waitingSince = now; // its turn has not come: the one before it has its own deadline
         return false;
       }
-      if (!this.is.whole(workload)) return false;
+      if (!this.is.whole(workload, mover.pod)) return false;
       // one that is not Ready may be the very one that it lacks
       if (isPodReady(mover.pod) && !this.is.paid(workload)) return false;
     }

@@ -128,6 +128,14 @@ const metrics = z.strictObject({
     .optional(),
 });
 
+const rollback = z.strictObject({
+  /**
+   * Pods that were moved before the breach: they stay on green, or return to blue under the same budgets, as far as they fit there.
+   * Default: stay.
+   */
+  workloads: z.enum(["stay", "return"], { error: () => "must be stay or return" }).default("stay"),
+});
+
 export const rolloutSchema = z.strictObject({
   /** What must hold before anything is created or closed. */
   preflight: preflight.prefault({}),
@@ -149,8 +157,8 @@ export const rolloutSchema = z.strictObject({
   metrics: metrics.prefault({}),
   /** Where alerts go besides the terminal, Kubernetes Events and the run log. */
   alerts: alerts.prefault({}),
-  /** Reserved: must be empty for now. */
-  rollback: z.strictObject({}).prefault({}),
+  /** What a rollback does beyond reopening blue and closing green. */
+  rollback: rollback.prefault({}),
   /** Reserved: must be empty for now. */
   verify: z.strictObject({}).prefault({}),
 });

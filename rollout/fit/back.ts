@@ -17,12 +17,22 @@ export interface NoWayBack {
  * Which of these pods would find no node if these nodes took none any more? Asked before a rollback closes green: a pod that waits for a
  * node needs one on blue then. One after the other, without moving anybody else; what is not judged counts as fitting.
  * @param closing nodes that are to be closed @param pods that wait for a node
+ * @param onto the nodes that one of them may go to, and then what is not judged counts as not fitting: nobody has to move yet
  */
-export function noWayBack(picture: Picture, closing: readonly Node[], pods: readonly Pod[]): NoWayBack[] {
+export function noWayBack(
+  picture: Picture,
+  closing: readonly Node[],
+  pods: readonly Pod[],
+  onto?: ReadonlySet<string>,
+): NoWayBack[] {
   const closed = new Set(closing.map(({ metadata }) => metadata.name));
   const nodes = picture.all("Node").map((node) => (closed.has(node.metadata.name) ? closedNode(node) : node));
   const open = nodes.filter(
-    (node) => !closed.has(node.metadata.name) && isReady(node) && node.spec?.unschedulable !== true,
+    (node) =>
+      !closed.has(node.metadata.name) &&
+      (onto?.has(node.metadata.name) ?? true) &&
+      isReady(node) &&
+      node.spec?.unschedulable !== true,
   );
   const replacements = pods.map((pod) => ({ pod, replacement: replacementOf(pod, picture) }));
   const claims = new Map(replacements.flatMap(({ replacement }) => [...replacement.claims]));
@@ -36,10 +46,14 @@ export function noWayBack(picture: Picture, closing: readonly Node[], pods: read
     const found = open.find((node) => {
       const verdict = fits(replacement.pod, node, placement);
       if (verdict.fits === "no") stops.push(verdict.stop.what);
-      return verdict.fits !== "no";
+      else if (verdict.fits === "unknown")
+        stops.push(`are not known to have room: ${verdict.why.join("; ")}`);
+      return onto === undefined
+        ? verdict.fits !== "no"
+        : verdict.fits === "yes" && replacement.notes.length === 0;
     });
     const room = found && placement.room(found.metadata.name);
-    if (room === undefined) stranded.push({ pod, why: commonest(stops) });
+    if (room === undefined) stranded.push({ pod, why: replacement.notes[0] ?? commonest(stops) });
     else placement.add(placement.view(replacement.pod), room);
   }
   return stranded;

@@ -50,7 +50,7 @@ describe("config: defaults", () => {
       metrics: {},
       pause: { remindSeconds: DEFAULTS.pauseRemindSeconds },
       alerts: {},
-      rollback: {},
+      rollback: { workloads: "stay" },
       verify: {},
     });
   });

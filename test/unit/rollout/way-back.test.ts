@@ -1,5 +1,15 @@
 import assert from "node:assert/strict";
-import { GREEN, restartOne, runHandover, smallWorld, story } from "../../simulated/handovers.ts";
+import { leftovers } from "../../simulated/aftermath.ts";
+import {
+  type Ended,
+  GREEN,
+  restartOne,
+  runHandover,
+  type RunOptions,
+  smallWorld,
+  story,
+} from "../../simulated/handovers.ts";
+import { judge } from "../../simulated/invariants.ts";
 import type { World } from "../../simulated/world.ts";
 
 /** Web grows by a pod that needs a node with these labels. */
@@ -48,4 +58,56 @@ describe("the way back of a rollback", () => {
       assert.equal(told.test(run.error.message), effect === undefined, run.error.message);
     });
   }
+});
+
+/** A breach after the first node from which a pod of web has moved, with what it leaves. */
+async function broken(
+  on: World,
+  options: RunOptions = {},
+  sick: () => void = () => restartOne(on),
+): Promise<Ended> {
+  let begun = false;
+  return runHandover(on, "only", {
+    rollout: {
+      rollback: { workloads: "return" },
+      drain: { podTimeoutSeconds: 60, budgetTimeoutSeconds: 60 },
+    },
+    ...options,
+    onLine: (line) => {
+      options.onLine?.(line);
+      if (line.event === "rollback" && line.message.startsWith("rolling")) on.turn();
+      if (line.event !== "health" || !line.message.includes("window of") || begun) return;
+      if (!on.workloadPods(GREEN.generation).some(({ metadata }) => metadata.labels?.["app"] === "web"))
+        return;
+      begun = true;
+      on.clock.after(1000, "web is sick on green", sick);
+    },
+  });
+}
+
+describe("the return of moved pods after a rollback", () => {
+  it("brings them back under their budgets, blue open and green closed, and fails with the breach", async function () {
+    this.timeout(30_000);
+    const on = await smallWorld(5);
+    const run = await broken(on);
+    assert.equal(run.error?.name, "Breach", story(on, run));
+    assert.match(run.error.message, /restarted.* — \d moved pods? returned to blue$/s);
+    assert.deepEqual(on.workloadPods(GREEN.generation), [], story(on, run));
+    assert.deepEqual(judge(on, { pinnedImage: GREEN.image }).violations, []);
+    assert.deepEqual(leftovers(on, { closed: [GREEN.generation] }), []);
+    assert.deepEqual([...new Set(taints(on))], ["NoSchedule"]);
+    assert.ok(
+      on.nodes(GREEN.generation).every(({ spec }) => spec?.unschedulable !== true),
+      "green is tainted, not cordoned",
+    );
+  });
+
+  it("leaves them where they are unless it is asked for", async function () {
+    this.timeout(30_000);
+    const on = await smallWorld(5);
+    const run = await broken(on, { rollout: {} });
+    assert.equal(run.error?.name, "Breach", story(on, run));
+    assert.ok(on.workloadPods(GREEN.generation).length > 0);
+    assert.doesNotMatch(run.error.message, /returned/);
+  });
 });
