@@ -15,6 +15,11 @@ import type { Outbox } from "./outbox.ts";
 /** Ways in which a run ends without success: at most one run's stand open. */
 const ENDS: readonly Kind[] = ["breach", "rollback", "hold", "interrupted", "failed", "pause"];
 
+/** What a health window's metrics may be the reason of. */
+const JUDGED: readonly Kind[] = ["breach", "inconclusive", "hold"];
+/** Verdicts of a window that did not pass and had something to judge. */
+const UNPASSED: readonly unknown[] = ["failed", "inconclusive"];
+
 export interface DeskWorld extends Owner {
   cluster: Cluster;
   clock: Clock;
@@ -53,11 +58,13 @@ export class Desk {
       if (meaning === undefined) return;
       const { kind } = meaning;
       if (kind === "breach" && this.breached === undefined) return; // an operator's abort: told when it is done
-      const facts = { ...(kind === "breach" && this.breached), ...factsOf(news) };
+      const facts = { ...(JUDGED.includes(kind) && this.breached), ...factsOf(news) };
       const cause = this.cause(kind, objectOf(news), news.message, facts);
       if (kind === "success") this.succeeded(cause);
-      else if (kind === "inconclusive") this.send("firing", cause);
-      else if (meaning.clears) this.cleared(cause, news.message);
+      else if (kind === "inconclusive") {
+        this.send("firing", cause);
+        this.breached = undefined; // the run goes on: what ends it later has a reason of its own
+      } else if (meaning.clears) this.cleared(cause, news.message);
       else {
         if (cause.rule !== undefined)
           this.rules.set(cause.key, (this.rules.get(cause.key) ?? new Set()).add(cause.rule));
@@ -70,7 +77,7 @@ export class Desk {
   line(line: LogLine): void {
     this.quietly(() => {
       const verdict = line.event === "health" ? line["verdict"] : undefined;
-      if (verdict === "failed" || verdict === "inconclusive") this.breached = breachOf(line);
+      if (verdict !== undefined) this.breached = UNPASSED.includes(verdict) ? breachOf(line) : undefined;
       // what blocked an earlier run, and was put right between the two
       if (line.event === "preflight" && typeof line["warnings"] === "number")
         this.clearKinds(["blocked"], line.message);
@@ -203,10 +210,12 @@ export class Desk {
   }
 }
 
-/** Metric, workload and nodes of the first breach in a window. */
+/** Metric, workload and nodes of the first breach in a window, or of what decided nothing. */
 function breachOf(line: LogLine): Facts {
   const { nodes, judgements } = line as { nodes?: readonly string[]; judgements?: readonly Judgement[] };
-  const first = judgements?.find(({ outcome }) => outcome === "fail");
+  const first =
+    judgements?.find(({ outcome }) => outcome === "fail") ??
+    judgements?.find(({ outcome }) => outcome !== "pass");
   return {
     ...(nodes !== undefined && nodes.length > 0 && { nodes: [...nodes] }),
     ...(first !== undefined && {

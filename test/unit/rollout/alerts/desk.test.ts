@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import type { Announcement } from "../../../../rollout/alert.ts";
+import { Desk } from "../../../../rollout/alerts/desk.ts";
+import { readOpen } from "../../../../rollout/alerts/open.ts";
+import { Outbox } from "../../../../rollout/alerts/outbox.ts";
+import { type LogLine, RunLog } from "../../../../rollout/log.ts";
+import { EVENT, type EventReason } from "../../../../rollout/names.ts";
+import { smallWorld } from "../../../simulated/handovers.ts";
+import type { World } from "../../../simulated/world.ts";
+import { Listener } from "./samples.ts";
+
+const SEED = 7;
+const POOL = "workers";
+
+/** A run's desk, with one sink that takes all. */
+async function deskOf(on: World, runId: string): Promise<{ desk: Desk; sink: Listener; log: LogLine[] }> {
+  const { cluster, clock } = on.client(runId);
+  const log: LogLine[] = [];
+  const runLog = new RunLog(clock, [(line) => log.push(line)]);
+  const sink = new Listener();
+  const world = { cluster, clock, log: runLog, runId, stack: "shop/prod", pool: POOL };
+  const open = await on.run(readOpen(cluster, POOL));
+  return { desk: new Desk(world, [new Outbox(sink, world)], open), sink, log };
+}
+
+const news = (reason: EventReason, message: string = reason): Announcement => ({
+  event: "health",
+  reason,
+  object: { kind: "ConfigMap", namespace: "kube-system", name: "patchguard-workers" },
+  message,
+});
+
+/** As a health window ends. */
+const judged = (verdict: string, outcome: string): LogLine => ({
+  time: "2026-11-23T10:00:00.000Z",
+  level: "warning",
+  event: "health",
+  message: "health window after node blue-1",
+  verdict,
+  nodes: ["blue-1"],
+  judgements: [{ outcome, metric: "p99", workload: "Deployment shop/web", reason: "p99 of web", samples: 1 }],
+});
+
+describe("the alert desk", () => {
+  it("a window that decided nothing, after which the run went on, is no reason of a later abort", async () => {
+    const on = await smallWorld(SEED);
+    const { desk, sink } = await deskOf(on, "first");
+    desk.line(judged("inconclusive", "inconclusive"));
+    desk.hear(news(EVENT.inconclusive));
+    desk.hear(news(EVENT.rolledBack));
+    await on.run(desk.flush(5));
+    assert.deepEqual(sink.said, ["firing inconclusive"]);
+    assert.deepEqual([sink.got[0]?.metric, sink.got[0]?.workload], ["p99", "Deployment shop/web"]);
+  });
+
+  it("a hold because a window decided nothing names the metric and the workload", async () => {
+    const on = await smallWorld(SEED);
+    const { desk, sink } = await deskOf(on, "first");
+    desk.line(judged("inconclusive", "inconclusive"));
+    desk.hear(news(EVENT.held));
+    await on.run(desk.flush(5));
+    assert.deepEqual(sink.said, ["firing hold"]);
+    const [{ metric, workload, nodes } = {}] = sink.got;
+    assert.deepEqual([metric, workload, nodes], ["p99", "Deployment shop/web", ["blue-1"]]);
+  });
+});
