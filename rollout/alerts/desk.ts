@@ -78,6 +78,13 @@ export class Desk {
     this.quietly(() => {
       const verdict = line.event === "health" ? line["verdict"] : undefined;
       if (verdict !== undefined) this.breached = UNPASSED.includes(verdict) ? breachOf(line) : undefined;
+      // an earlier run rested, or stopped at a limit: this one goes on
+      if (line.event === "node-start")
+        this.clearKinds(
+          ["pause"],
+          `the handover goes on: ${line.message}`,
+          ({ run }) => run !== this.world.runId,
+        );
       // what blocked an earlier run, and was put right between the two
       if (line.event === "preflight" && typeof line["warnings"] === "number")
         this.clearKinds(["blocked"], line.message);
@@ -130,8 +137,11 @@ export class Desk {
         cause.key,
       );
     const earlier = this.open.get(cause.key);
-    // once per cause; another run's end of the same kind may have another reason
-    if (earlier?.run === runId || (earlier !== undefined && !ENDS.includes(cause.kind))) return;
+    // once per cause; another run's end of the same kind may have another reason, and a rest that nobody ended is an end
+    const again =
+      ENDS.includes(cause.kind) &&
+      (earlier?.run !== runId || (cause.kind === "pause" && cause.summary !== earlier.cause.summary));
+    if (earlier !== undefined && !again) return;
     const fired = earlier === undefined ? cause : { ...cause, since: earlier.cause.since };
     this.open.set(cause.key, { cause: fired, run: runId });
     this.save();

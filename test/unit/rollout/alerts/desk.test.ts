@@ -3,6 +3,7 @@ import type { Announcement } from "../../../../rollout/alert.ts";
 import { Desk } from "../../../../rollout/alerts/desk.ts";
 import { readOpen } from "../../../../rollout/alerts/open.ts";
 import { Outbox } from "../../../../rollout/alerts/outbox.ts";
+import { Paused } from "../../../../rollout/errors.ts";
 import { type LogLine, RunLog } from "../../../../rollout/log.ts";
 import { EVENT, type EventReason } from "../../../../rollout/names.ts";
 import { smallWorld } from "../../../simulated/handovers.ts";
@@ -62,5 +63,30 @@ describe("the alert desk", () => {
     assert.deepEqual(sink.said, ["firing hold"]);
     const [{ metric, workload, nodes } = {}] = sink.got;
     assert.deepEqual([metric, workload, nodes], ["p99", "Deployment shop/web", ["blue-1"]]);
+  });
+
+  it("a pause that became the run's end is told again, as what must be done now is another thing", async () => {
+    const on = await smallWorld(SEED);
+    const { desk, sink } = await deskOf(on, "first");
+    desk.hear(news(EVENT.paused, "paused before the next node: `npm run resume` goes on"));
+    desk.hear(news(EVENT.paused, "paused for 600 s, and nobody resumed it: run `pulumi up` again"));
+    desk.end(new Paused("paused for 600 s"));
+    await on.run(desk.flush(5));
+    assert.deepEqual(sink.said, ["firing pause", "firing pause"]);
+    assert.equal(sink.got[0]?.key, sink.got[1]?.key);
+    assert.equal(sink.got[0]?.since, sink.got[1]?.since);
+    assert.match(sink.got[1]?.summary ?? "", /run `pulumi up` again/);
+  });
+
+  it("a run that was paused and killed: the pause is resolved as soon as the next run goes on", async () => {
+    const on = await smallWorld(SEED);
+    const killed = await deskOf(on, "first");
+    killed.desk.hear(news(EVENT.paused));
+    await on.run(killed.desk.flush(5));
+    const { desk, sink } = await deskOf(on, "second");
+    desk.line({ ...judged("", ""), event: "node-start", message: "Node blue-2 is being drained" });
+    await on.run(desk.flush(5));
+    assert.deepEqual(sink.said, ["resolved pause"]);
+    assert.equal(sink.got[0]?.key, killed.sink.got[0]?.key);
   });
 });
