@@ -9,7 +9,8 @@ import { runStateName, STATE_NAMESPACE } from "../names.ts";
 import { resultOf } from "../observed/observed.ts";
 import type { Alert, Cause, Kind } from "./alert.ts";
 import { causeOf, type Facts, factsOf, keyOf, meaningOf, objectOf, type Owner } from "./cause.ts";
-import { type OpenAlert, saveOpen } from "./open.ts";
+import { Ledger } from "./ledger.ts";
+import type { OpenAlert } from "./open.ts";
 import type { Outbox } from "./outbox.ts";
 
 /** Ways in which a run ends without success: at most one run's stand open. */
@@ -36,19 +37,17 @@ export interface DeskWorld extends Owner {
 export class Desk {
   private readonly world: DeskWorld;
   private readonly outboxes: readonly Outbox[];
-  private readonly open: Map<string, OpenAlert>;
+  private readonly open: Ledger;
   /** Of the last health window that did not pass: what its error says in words alone. */
   private breached: Facts | undefined;
   /** Rules by which an object blocks, by the alert's key: one alert stands for all of them. */
   private readonly rules = new Map<string, Set<string>>();
-  private saving: Promise<void> = Promise.resolve();
-  private unsaved = false;
 
   /** @param open what earlier runs left open */
   constructor(world: DeskWorld, outboxes: readonly Outbox[], open: Map<string, OpenAlert>) {
     this.world = world;
     this.outboxes = outboxes;
-    this.open = open;
+    this.open = new Ledger(world, open);
   }
 
   /** An announcement; see rollout/alert.ts. */
@@ -104,7 +103,8 @@ export class Desk {
         const done = cause("rollback", `pool ${pool} was rolled back`);
         this.fire(error instanceof Aborted ? { ...done, severity: "warning" } : done);
       } else if (result === "failed" || result === "refused" || (result === "held" && !held))
-        this.fire(cause("failed", `the run for pool ${pool} failed`));
+        // one that was refused has changed nothing: what another run came to, or is at, still stands
+        this.fire(cause("failed", `the run for pool ${pool} failed`), { inPlace: result !== "refused" });
       // another run may be at work: what is open is its business, and nothing is written down
       else if (result === "abandoned")
         this.send("firing", cause("failed", `the run for pool ${pool} stopped`));
@@ -117,7 +117,10 @@ export class Desk {
    */
   async flush(seconds: number): Promise<void> {
     const done = new AbortController();
-    const idle = Promise.all([this.saving, ...this.outboxes.map((outbox) => outbox.idle())]);
+    const idle = Promise.all([
+      this.open.saved().then(() => Promise.all(this.outboxes.map((outbox) => outbox.idle()))),
+      ...this.outboxes.map((outbox) => outbox.idle()),
+    ]);
     await Promise.race([idle, this.world.clock.sleep(seconds * 1000, done.signal)]);
     done.abort();
     for (const outbox of this.outboxes) outbox.close();
@@ -127,9 +130,10 @@ export class Desk {
     return causeOf(this.world, kind, object, text, this.world.clock.now(), facts);
   }
 
-  private fire(cause: Cause): void {
+  /** @param options.inPlace whether it takes the place of other ends */
+  private fire(cause: Cause, { inPlace = true }: { inPlace?: boolean } = {}): void {
     const { runId } = this.world;
-    if (ENDS.includes(cause.kind))
+    if (inPlace && ENDS.includes(cause.kind))
       this.clearKinds(
         ENDS,
         "another end has come in its place",
@@ -144,7 +148,6 @@ export class Desk {
     if (earlier !== undefined && !again) return;
     const fired = earlier === undefined ? cause : { ...cause, since: earlier.cause.since };
     this.open.set(cause.key, { cause: fired, run: runId });
-    this.save();
     this.send("firing", fired);
   }
 
@@ -159,7 +162,6 @@ export class Desk {
     const earlier = this.open.get(key);
     if (earlier === undefined) return;
     this.open.delete(key);
-    this.save();
     this.send("resolved", { ...earlier.cause, summary: why });
   }
 
@@ -169,12 +171,13 @@ export class Desk {
     which: (open: OpenAlert) => boolean = () => true,
     except?: string,
   ): void {
-    for (const [key, open] of this.open)
+    for (const [key, open] of this.open.all())
       if (kinds.includes(open.cause.kind) && which(open) && key !== except) this.clear(key, why);
   }
 
   private succeeded(cause: Cause): void {
-    for (const key of [...this.open.keys()]) this.clear(key, cause.summary);
+    for (const [key] of this.open.all()) this.clear(key, cause.summary);
+    this.open.end((left) => this.send("resolved", { ...left, summary: cause.summary }));
     this.send("resolved", cause);
   }
 
@@ -192,23 +195,6 @@ export class Desk {
       ...cause,
     };
     for (const outbox of this.outboxes) outbox.post(alert);
-  }
-
-  /** One write at a time, of the newest; a write that fails is tried again with the next change. */
-  private save(): void {
-    if (this.unsaved) return;
-    this.unsaved = true;
-    this.saving = this.saving.then(async () => {
-      this.unsaved = false;
-      try {
-        await saveOpen(this.world.cluster, this.world.pool, this.open);
-      } catch (error) {
-        this.world.log.warning(
-          "alert-lost",
-          `which alerts are open was not written down, so a later run may not resolve them: ${messageOf(error)}`,
-        );
-      }
-    });
   }
 
   private quietly(act: () => void): void {

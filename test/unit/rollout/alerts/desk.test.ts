@@ -3,7 +3,7 @@ import type { Announcement } from "../../../../rollout/alert.ts";
 import { Desk } from "../../../../rollout/alerts/desk.ts";
 import { readOpen } from "../../../../rollout/alerts/open.ts";
 import { Outbox } from "../../../../rollout/alerts/outbox.ts";
-import { Paused } from "../../../../rollout/errors.ts";
+import { Paused, Refused } from "../../../../rollout/errors.ts";
 import { type LogLine, RunLog } from "../../../../rollout/log.ts";
 import { EVENT, type EventReason } from "../../../../rollout/names.ts";
 import { smallWorld } from "../../../simulated/handovers.ts";
@@ -88,5 +88,36 @@ describe("the alert desk", () => {
     await on.run(desk.flush(5));
     assert.deepEqual(sink.said, ["resolved pause"]);
     assert.equal(sink.got[0]?.key, killed.sink.got[0]?.key);
+  });
+
+  it("a run that is refused because another one is at work leaves that one's alerts alone", async () => {
+    const on = await smallWorld(SEED);
+    const { cluster: reader } = on.client("reader");
+    const live = await deskOf(on, "live");
+    live.desk.hear(news(EVENT.paused, "paused before the next node"));
+    await on.clock.pass(5);
+    const refused = await deskOf(on, "refused");
+    refused.desk.end(new Refused("the Lease is held by live"));
+    await on.run(refused.desk.flush(5));
+    assert.deepEqual(refused.sink.said, ["firing failed"]);
+    const left = await on.run(readOpen(reader, POOL));
+    assert.deepEqual([...left.values()].map(({ cause: { kind }, run }) => `${run} ${kind}`).sort(), [
+      "live pause",
+      "refused failed",
+    ]);
+    // the live one knows nothing of it, and its success resolves it all the same
+    live.desk.hear(news(EVENT.resumed));
+    await on.clock.pass(5);
+    assert.equal((await on.run(readOpen(reader, POOL))).size, 1, "it was not overwritten");
+    live.desk.hear(news(EVENT.succeeded));
+    live.desk.end(undefined);
+    await on.run(live.desk.flush(5));
+    assert.deepEqual(live.sink.said, [
+      "firing pause",
+      "resolved pause",
+      "resolved success",
+      "resolved failed",
+    ]);
+    assert.equal((await on.run(readOpen(reader, POOL))).size, 0);
   });
 });
