@@ -36,13 +36,14 @@ export async function alerted<T>(
   const chosen = sinks ?? sinksOf(job.config.alerts, env, log);
   if (chosen.length === 0) return work(job);
   const outboxes = chosen.map((sink) => new Outbox(sink, world));
-  const desk = new Desk(world, outboxes, await openOf(job));
   let ends: number | undefined;
   const stop = (): void => {
     const seconds = signal.reason instanceof Abandoned ? ABANDONED_SECONDS : INTERRUPTED_SECONDS;
     ends = clock.now() + seconds * 1000;
   };
   signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
+  const desk = new Desk(world, outboxes, await openOf(job));
   const left = (): number => (ends === undefined ? FLUSH_SECONDS : Math.max(0, ends - clock.now()) / 1000);
   try {
     const result = await work({ ...job, alerts: desk, log: log.also((line) => desk.line(line)) });

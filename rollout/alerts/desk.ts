@@ -123,6 +123,7 @@ export class Desk {
     ]);
     await Promise.race([idle, this.world.clock.sleep(seconds * 1000, done.signal)]);
     done.abort();
+    this.open.close();
     for (const outbox of this.outboxes) outbox.close();
   }
 

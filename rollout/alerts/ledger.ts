@@ -13,6 +13,7 @@ export class Ledger {
   private onLeft: ((cause: Cause) => void) | undefined;
   private saving: Promise<void> = Promise.resolve();
   private unsaved = false;
+  private writing = false;
 
   /** @param open what earlier runs left open */
   constructor(world: { cluster: Cluster; log: RunLog; pool: string }, open: Map<string, OpenAlert>) {
@@ -49,6 +50,11 @@ export class Ledger {
     return this.saving;
   }
 
+  /** The end: what is still being written may be lost. */
+  close(): void {
+    if (this.unsaved || this.writing) this.lost("the API server did not answer before the run ended");
+  }
+
   private changed(key: string, alert: OpenAlert | undefined): void {
     this.changes.set(key, alert);
     this.save();
@@ -62,16 +68,22 @@ export class Ledger {
       this.unsaved = false;
       const changes = this.changes;
       this.changes = new Map();
+      this.writing = true;
       try {
         await this.write(changes);
       } catch (error) {
         this.changes = new Map([...changes, ...this.changes]);
-        this.world.log.warning(
-          "alert-lost",
-          `which alerts are open was not written down, so a later run may not resolve them: ${messageOf(error)}`,
-        );
+        this.lost(messageOf(error));
       }
+      this.writing = false;
     });
+  }
+
+  private lost(why: string): void {
+    this.world.log.warning(
+      "alert-lost",
+      `which alerts are open was not written down, so a later run may not resolve them: ${why}`,
+    );
   }
 
   private async write(changes: ReadonlyMap<string, OpenAlert | undefined>): Promise<void> {

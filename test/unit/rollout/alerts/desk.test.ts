@@ -3,6 +3,7 @@ import type { Announcement } from "../../../../rollout/alert.ts";
 import { Desk } from "../../../../rollout/alerts/desk.ts";
 import { readOpen } from "../../../../rollout/alerts/open.ts";
 import { Outbox } from "../../../../rollout/alerts/outbox.ts";
+import type { Cluster } from "../../../../rollout/cluster/cluster.ts";
 import { Paused, Refused } from "../../../../rollout/errors.ts";
 import { type LogLine, RunLog } from "../../../../rollout/log.ts";
 import { EVENT, type EventReason } from "../../../../rollout/names.ts";
@@ -14,12 +15,16 @@ const SEED = 7;
 const POOL = "workers";
 
 /** A run's desk, with one sink that takes all. */
-async function deskOf(on: World, runId: string): Promise<{ desk: Desk; sink: Listener; log: LogLine[] }> {
+async function deskOf(
+  on: World,
+  runId: string,
+  through: (cluster: Cluster) => Cluster = (cluster) => cluster,
+): Promise<{ desk: Desk; sink: Listener; log: LogLine[] }> {
   const { cluster, clock } = on.client(runId);
   const log: LogLine[] = [];
   const runLog = new RunLog(clock, [(line) => log.push(line)]);
   const sink = new Listener();
-  const world = { cluster, clock, log: runLog, runId, stack: "shop/prod", pool: POOL };
+  const world = { cluster: through(cluster), clock, log: runLog, runId, stack: "shop/prod", pool: POOL };
   const open = await on.run(readOpen(cluster, POOL));
   return { desk: new Desk(world, [new Outbox(sink, world)], open), sink, log };
 }
@@ -119,5 +124,22 @@ describe("the alert desk", () => {
       "resolved failed",
     ]);
     assert.equal((await on.run(readOpen(reader, POOL))).size, 0);
+  });
+
+  it("an API server that does not answer at the end costs the flush's time and is told", async () => {
+    const on = await smallWorld(SEED);
+    const { desk, log } = await deskOf(on, "first", (cluster) => {
+      const hung = Object.create(cluster) as Cluster;
+      hung.get = () => new Promise(() => undefined);
+      return hung;
+    });
+    desk.hear(news(EVENT.held));
+    await on.run(desk.flush(5));
+    const [lost, ...more] = log.filter(({ event }) => event === "alert-lost");
+    assert.deepEqual(more, []);
+    assert.match(
+      lost?.message ?? "",
+      /not written down, .*: the API server did not answer before the run ended/,
+    );
   });
 });
