@@ -53,6 +53,11 @@ export interface RunRecord {
    */
   owed?: Record<string, number>;
   /**
+   * Generations that earlier handovers of the pool have moved pods to and not succeeded, since the last that did: their images may be bad,
+   * and what is measured of pods there is no baseline.
+   */
+  failed?: string[];
+  /**
    * Names of the pods that were set out to be evicted, by their controller's UID: so many of its pods on green stand in for them, and may
    * go back (rollout.rollback.workloads: return; not kept otherwise).
    */
@@ -88,7 +93,7 @@ export class RunState {
     const owed = owedBy(old, fresh.generation);
     const next = goesOn(old, fresh.generation)
       ? { ...old, stack: fresh.stack }
-      : { ...fresh, ...(owed && { owed }) };
+      : { ...fresh, ...(owed && { owed }), ...failedBefore(old, fresh.generation) };
     const record = old?.groups === undefined ? next : { ...next, groups: old.groups };
     return new RunState(cluster, pool, record, old !== undefined);
   }
@@ -134,6 +139,14 @@ export function homesOf(record: RunRecord, pods: Iterable<Pod>): NonNullable<Run
 /** Does a handover to this generation take up the record? */
 const goesOn = (old: RunRecord | undefined, generation: string): old is RunRecord =>
   old?.generation === generation && old.phase !== "succeeded" && old.phase !== "rolled-back";
+
+/** See RunRecord.failed. */
+export function failedBefore(old: RunRecord | undefined, generation: string): Pick<RunRecord, "failed"> {
+  if (old === undefined || old.phase === "succeeded") return {};
+  const own = Object.keys(old.nodes).length > 0 ? [old.generation] : [];
+  const failed = [...new Set([...(old.failed ?? []), ...own])].filter((it) => it !== generation);
+  return failed.length > 0 ? { failed } : {};
+}
 
 /** What a handover that did not succeed leaves to the next one, which goes to this generation. */
 export function owedBy(old: RunRecord | undefined, generation: string): RunRecord["owed"] {

@@ -92,8 +92,8 @@ function bySize(a: Node, b: Node): number {
 const STARTING =
   /^node\.(kubernetes|cloudprovider\.kubernetes)\.io\/(not-ready|unreachable|network-unavailable|uninitialized)$|agent-not-ready$/;
 
-/** A node of green as it will be when the drain begins: Ready, and without the marks of an earlier rollback. */
-function opened(node: Node): Node {
+/** A node of green as it will be when the drain begins: Ready, and without the marks of an earlier rollback, or of a drain that is reverted. */
+export function opened(node: Node): Node {
   const { unschedulable, taints = [], ...spec } = node.spec ?? {};
   return {
     ...node,

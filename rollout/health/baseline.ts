@@ -24,18 +24,18 @@ export const firstOf = (
   { name }: Metric,
 ): readonly Sample[] => baseline?.samples[workload]?.[name] ?? [];
 
-/** @returns undefined where there is none of this generation, or none that this version can read */
+/** @returns undefined where there is none of these generations, or none that this version can read */
 export async function loadBaseline(
   cluster: Cluster,
   pool: string,
-  generation: string,
+  ...generations: readonly string[]
 ): Promise<Baseline | undefined> {
   const map = await cluster.get("ConfigMap", baselineName(pool), STATE_NAMESPACE);
   const text = map?.data?.["baseline"];
   if (text === undefined) return undefined;
   try {
     const baseline = JSON.parse(gunzipSync(Buffer.from(text, "base64")).toString()) as Baseline;
-    return baseline.generation === generation ? baseline : undefined;
+    return generations.includes(baseline.generation) ? baseline : undefined;
   } catch {
     return undefined; // a newer PatchGuard's, or a hand's edit: it is taken anew
   }

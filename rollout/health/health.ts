@@ -9,7 +9,7 @@ import { failureLimitOf } from "./judge/rule.ts";
 import type { Metric, Sample } from "./metric.ts";
 import { Sampler } from "./sampler.ts";
 import { meanOf } from "./series.ts";
-import { watchedOf, workloadsOnBlue } from "./scope.ts";
+import { watchedOf, workloadsOn, workloadsOnBlue } from "./scope.ts";
 import { healthWindow, sampleSecondsOf, type Scope } from "./window.ts";
 import { type Judge, shown } from "./verdict.ts";
 
@@ -103,16 +103,39 @@ export class Health {
       for (const workload of sampler.workloadsWith(metric))
         (samples[workload] ??= {})[metric.name] = sampler.samples(workload, metric, "all", from, clock.now());
     }
+    const spoilt = await this.withoutFailed(samples);
     const baseline = { generation: target.generation, windowSeconds, samples };
-    this.refuseIfBreached(baseline, metrics);
+    this.refuseIfBreached(baseline, metrics, spoilt);
     mayAct(run);
     await saveBaseline(cluster, target.pool, baseline);
     this.baseline = baseline;
+    if (spoilt.size > 0)
+      run.log.warning(
+        "sources",
+        `${count(spoilt.size, "workload")} with pods on an image to which a handover failed: their baseline is from before that (${[...spoilt].slice(0, 3).join(", ")})`,
+      );
     run.log.info(
       "sources",
       `the baseline is recorded: ${count(metrics.length, "metric")} of ${count(Object.keys(samples).length, "workload")}`,
       { metrics: metrics.map(({ name }) => name) },
     );
+  }
+
+  /**
+   * Pods that a failed handover has left on its image may be what is ill: of their workloads its own baseline counts, from before it began.
+   * @param samples is changed @returns those workloads: what they measure now is no reason not to move them away
+   */
+  private async withoutFailed(samples: Baseline["samples"]): Promise<Set<string>> {
+    const { cluster, target, state } = this.run;
+    const { failed = [] } = state.record;
+    const spoilt = failed.length === 0 ? new Set<string>() : workloadsOn(this.run, failed);
+    if (spoilt.size === 0) return spoilt;
+    const before = await loadBaseline(cluster, target.pool, ...failed);
+    for (const workload of spoilt) {
+      const earlier = before?.samples[workload];
+      if (earlier !== undefined) samples[workload] = { ...samples[workload], ...earlier };
+    }
+    return spoilt;
   }
 
   private async sampledUntil(end: number): Promise<void> {
@@ -140,14 +163,20 @@ export class Health {
   }
 
   /** @throws Hold: a window could only fail, and a roll-back would not mend it */
-  private refuseIfBreached(baseline: Baseline, metrics: readonly Metric[]): void {
+  private refuseIfBreached(
+    baseline: Baseline,
+    metrics: readonly Metric[],
+    spoilt: ReadonlySet<string>,
+  ): void {
     for (const metric of metrics) {
       const { limit, worse } = metric;
+      if (spoilt.has(metric.about ?? "")) continue;
       if (metric.measure === "probe") this.refuseIfIll(metric, firstOf(baseline, metric.about ?? "", metric));
       if (metric.measure === "probe") continue;
       if (limit === undefined || metric.onlyWarns === true) continue;
       for (const workload of Object.keys(baseline.samples)) {
         const value = meanOf(firstOf(baseline, workload, metric));
+        if (spoilt.has(workload)) continue;
         if (value === undefined || (worse === "higher" ? value <= limit : value >= limit)) continue;
         throw new Hold(
           `${workload}: ${metric.name} is ${shown(metric, value)} before anything was moved, beyond its limit of ${shown(metric, limit)}. Blue was not touched. ` +

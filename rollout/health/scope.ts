@@ -1,5 +1,6 @@
 import { parseQuantity, thousandths } from "../fit/quantities.ts";
 import type { Inventory } from "../inventory.ts";
+import { LABEL_GENERATION } from "../names.ts";
 import { controllerOf } from "../picture.ts";
 import { isFinished, workloadPodsOn } from "../pods.ts";
 import type { Pod } from "../cluster/types.ts";
@@ -34,6 +35,15 @@ export function workloadsOnBlue({ inventory, target }: Scene): Workload[] {
     .flatMap(({ metadata }) => workloadPodsOn(inventory, metadata.name));
   const workloads = pods.flatMap((pod) => workloadOf(pod) ?? []).filter(({ kind }) => kind !== "Job");
   return [...new Map(workloads.map((it) => [it.uid, it])).values()];
+}
+
+/** The workloads, by label, that have pods on nodes of these generations: of what they measure there, nobody knows whether it is well. */
+export function workloadsOn(scene: Scene, generations: readonly string[]): Set<string> {
+  const pods = scene.inventory
+    .all("Node")
+    .filter((node) => generations.includes(node.metadata.labels?.[LABEL_GENERATION] ?? ""))
+    .flatMap(({ metadata }) => workloadPodsOn(scene.inventory, metadata.name));
+  return new Set(pods.flatMap((pod) => workloadOf(pod) ?? []).map((it) => labelOf(topOf(scene, it))));
 }
 
 /** These workloads with their live pods, as sources are asked for them; several controllers of one Deployment are one. */

@@ -1,5 +1,6 @@
 import type { Node, PersistentVolume, PersistentVolumeClaim, Pod } from "../cluster/types.ts";
 import type { Finding } from "../finding.ts";
+import { opened } from "../fit/green-nodes.ts";
 import { matchesTerms, stopAtNode } from "../fit/node-rules.ts";
 import type { Picture } from "../picture.ts";
 import { isTerminating, judgePod, podName } from "../pods.ts";
@@ -15,7 +16,9 @@ export function volumes(scene: Scene): Finding[] {
   const found: Finding[] = [];
   const others = scene.picture
     .all("Node")
-    .filter((node) => !isBlue(scene.target, node) && node.spec?.unschedulable !== true);
+    .filter((node) => !isBlue(scene.target, node))
+    .map((node) => (isGreen(scene.target, node) ? opened(node) : node))
+    .filter((node) => node.spec?.unschedulable !== true);
   for (const pod of scene.moving) {
     if (isTerminating(pod) || judgePod(pod, scene.config.drain).action === "excluded") continue;
     for (const claim of claimsOf(scene.picture, pod)) {
