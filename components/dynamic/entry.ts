@@ -16,11 +16,13 @@ import { evidenceFile } from "../../rollout/observed/tell.ts";
 import type { Job } from "../../rollout/run.ts";
 import type { Target } from "../../rollout/target.ts";
 import type { GreenSpec } from "../../rollout/targets.ts";
+import { keepHeapSmall } from "../../rollout/thrift.ts";
 import { type ClusterRef, openWorld } from "../../rollout/world.ts";
 import { engineLog, engineSignal, watchEngine } from "./engine.ts";
 
 // from the first call on, also between jobs: no provider outlives its engine
 watchEngine();
+keepHeapSmall();
 
 /** Inputs of Gate and Handover: plain data, no credentials. */
 export interface JobInputs {

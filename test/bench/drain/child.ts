@@ -1,5 +1,6 @@
 /** The handover in a process of its own, so that its CPU time and memory are measured alone. Told what to do by its parent, and tells it. */
 import type { LogLine } from "../../../rollout/log.ts";
+import { keepHeapSmall } from "../../../rollout/thrift.ts";
 import { moveNodes, type HandoverOptions } from "../../support/handover.ts";
 
 export type Order = Omit<HandoverOptions, "sink" | "signal">;
@@ -15,6 +16,8 @@ export type Told =
         failure?: string;
       };
     };
+
+keepHeapSmall(); // as the provider does (components/dynamic/entry.ts)
 
 const tell = (told: Told): void => void process.send?.(told);
 
