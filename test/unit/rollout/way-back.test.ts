@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { leftovers } from "../../simulated/aftermath.ts";
 import {
+  BLUE,
   type Ended,
   GREEN,
   restartOne,
@@ -9,6 +10,8 @@ import {
   smallWorld,
   story,
 } from "../../simulated/handovers.ts";
+import { Interrupted } from "../../../rollout/errors.ts";
+import type { Pod } from "../../../rollout/cluster/types.ts";
 import { judge } from "../../simulated/invariants.ts";
 import type { World } from "../../simulated/world.ts";
 
@@ -109,5 +112,151 @@ describe("the return of moved pods after a rollback", () => {
     assert.equal(run.error?.name, "Breach", story(on, run));
     assert.ok(on.workloadPods(GREEN.generation).length > 0);
     assert.doesNotMatch(run.error.message, /returned/);
+  });
+
+  const named = (app: string, pods: readonly Pod[]): Pod[] =>
+    pods.filter(
+      ({ metadata }) => metadata.labels?.["app"] === app && metadata.deletionTimestamp === undefined,
+    );
+
+  it("leaves a pod where it is that would find no node on blue, and names it with the reason", async function () {
+    this.timeout(30_000);
+    const on = await smallWorld(5);
+    let kafka: string | undefined;
+    const run = await broken(on, {}, () => {
+      kafka = named("kafka", on.workloadPods(GREEN.generation))[0]?.metadata.uid;
+      const [node] = on
+        .nodes(BLUE.generation)
+        .filter(({ metadata }) => metadata.labels?.["topology.kubernetes.io/zone"] === "us-east-1a");
+      assert.ok(node);
+      const repairs = { key: "repairs", effect: "NoSchedule" };
+      on.store.update(
+        "Node",
+        node,
+        ({ spec }) => void (spec && (spec.taints = [...(spec.taints ?? []), repairs])),
+        "somebody",
+      );
+      restartOne(on);
+    });
+    assert.equal(run.error?.name, "Breach", story(on, run));
+    assert.match(
+      run.error.message,
+      /\d moved pods? returned to blue; 1 pod stayed on green: default\/kafka-0 on workers-a-bbbbbbbb-\d \(.*out of reach of the volume/,
+    );
+    assert.deepEqual(
+      named("kafka", on.workloadPods(GREEN.generation)).map(({ metadata }) => metadata.uid),
+      [kafka],
+    );
+    assert.deepEqual(named("web", on.workloadPods(GREEN.generation)), []);
+    assert.deepEqual(judge(on, { pinnedImage: GREEN.image }).violations, []);
+  });
+
+  it("moves no pod whose first home was green", async function () {
+    this.timeout(30_000);
+    const on = await smallWorld(5);
+    let grown = false;
+    const run = await broken(on, {
+      onLine: ({ event }) => {
+        if (event !== "node-drained" || grown) return;
+        grown = true;
+        grow(on, {});
+      },
+    });
+    assert.equal(run.error?.name, "Breach", story(on, run));
+    assert.equal(named("web", on.workloadPods(GREEN.generation)).length, 1, story(on, run));
+    assert.equal(named("web", on.workloadPods(BLUE.generation)).length, 4);
+  });
+
+  it("takes those that are ill on green first, a StatefulSet's among them, and what goes last after all others", async function () {
+    this.timeout(30_000);
+    const on = await smallWorld(5);
+    let sick = false;
+    const run = await runHandover(on, "only", {
+      rollout: {
+        rollback: { workloads: "return" },
+        drain: { podSelector: "app!=kafka", podTimeoutSeconds: 60, budgetTimeoutSeconds: 60 },
+      },
+      onLine: ({ event, message }) => {
+        if (event === "rollback" && message.startsWith("rolling")) on.turn();
+        const [kafka] = named("kafka", on.workloadPods(GREEN.generation));
+        if (event !== "health" || !message.includes("window of") || kafka === undefined || sick) return;
+        sick = true;
+        on.setReady(kafka, false);
+      },
+    });
+    assert.equal(run.error?.name, "Breach", story(on, run));
+    assert.match(run.error.message, /5 moved pods returned to blue$/, story(on, run));
+    assert.deepEqual(named("web", on.workloadPods(GREEN.generation)), []);
+    assert.deepEqual(judge(on, { pinnedImage: GREEN.image }).violations, []);
+    assert.deepEqual(leftovers(on, { closed: [GREEN.generation] }), []);
+    const back = run.log.flatMap(({ event, message }) =>
+      event === "evict" && message.includes(GREEN.generation)
+        ? [message.slice("evicted default/".length)]
+        : [],
+    );
+    assert.equal(back.length, 5);
+    assert.match(back[4] ?? "", /^kafka/);
+  });
+
+  it("reports a second failure beside the breach, blue open and green closed", async function () {
+    this.timeout(30_000);
+    const on = await smallWorld(5);
+    const run = await broken(on, {
+      onLine: ({ event, message }) => {
+        if (event === "rollback" && message.startsWith("rolling"))
+          on.behave("ReplicaSet", "web", { readyOn: () => false });
+      },
+    });
+    assert.equal(run.error?.name, "Breach", story(on, run));
+    assert.match(
+      run.error.message,
+      /window .* was breached: .*the way back ended early: ReplicaSet default\/web was not whole 60 s after pod .* — rolled back, blue is open again and green is closed, but not whole: ReplicaSet default\/web/,
+    );
+    assert.ok(
+      on
+        .nodes(BLUE.generation)
+        .every(({ spec }) => spec?.unschedulable !== true && (spec?.taints ?? []).length === 0),
+    );
+    assert.deepEqual([...new Set(taints(on))], ["NoSchedule"]);
+    assert.ok(run.log.some(({ level, event }) => level === "error" && event === "rollback"));
+  });
+
+  it("ends at the operator's stop, and evicts nobody after it", async function () {
+    this.timeout(30_000);
+    const on = await smallWorld(5);
+    const stop = new AbortController();
+    let stoppedAt = Infinity;
+    const run = await broken(on, {
+      signal: stop.signal,
+      onLine: ({ event, message }) => {
+        if (event !== "evict" || !message.includes(GREEN.generation) || stoppedAt < Infinity) return;
+        stoppedAt = on.clock.now();
+        stop.abort(new Interrupted("an operator has stopped it"));
+      },
+    });
+    assert.match(
+      run.error?.message ?? "",
+      /was breached.*the way back ended early: an operator has stopped it/,
+      story(on, run),
+    );
+    const { moves, violations } = judge(on, { pinnedImage: GREEN.image });
+    assert.deepEqual(
+      moves.filter(({ at }) => at > stoppedAt + 1000),
+      [],
+    );
+    assert.deepEqual(violations, []);
+    assert.ok(on.nodes(BLUE.generation).every(({ spec }) => spec?.unschedulable !== true));
+  });
+
+  it("moves nobody while green has to stay open", async function () {
+    this.timeout(30_000);
+    const on = await smallWorld(5);
+    const run = await broken(on, {}, () => {
+      grow(on, { disk: "ssd" });
+      on.clock.after(1000, "a container restarts", () => restartOne(on));
+    });
+    assert.equal(run.error?.name, "Breach", story(on, run));
+    assert.match(run.error.message, /green stays open.*so no pod returns to blue/);
+    assert.ok(!run.log.some(({ event, message }) => event === "evict" && message.includes(GREEN.generation)));
   });
 });
