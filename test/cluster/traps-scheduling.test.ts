@@ -141,7 +141,7 @@ describe("where pods go while their nodes are drained", function () {
       spec: {
         scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "web" },
         minReplicas: 1,
-        maxReplicas: 6,
+        maxReplicas: 12,
       },
     };
     await trap.putOn(
@@ -162,9 +162,9 @@ describe("where pods go while their nodes are drained", function () {
       watcher.exemptBudget(`${ns}/gate`);
       const handover = trap.start(trap.excepting("gate"));
       await handover.saw("evict-refused");
-      // the controller itself scales up, without any metric, to what is the least from now on
-      await test.api.request("PATCH", objectPath(scaler), { spec: { minReplicas: 6 } });
-      const grown = await view.ready("web", 6, 60, ns);
+      // the controller itself scales up, without any metric, to what is the least from now on: so many that an open blue would get some
+      await test.api.request("PATCH", objectPath(scaler), { spec: { minReplicas: 12 } });
+      const grown = await view.ready("web", 12, 60, ns);
       const fresh = grown.filter(({ metadata }) => !old.includes(metadata.name));
       assert.deepEqual(new Set(fresh.map(({ spec }) => spec?.nodeName)), new Set(trap.green));
       await trap.setBudget("gate", { maxUnavailable: 1 });
@@ -175,7 +175,7 @@ describe("where pods go while their nodes are drained", function () {
     });
     assert.deepEqual(summary.evictions, { patchguard: 4 });
     assert.deepEqual(summary.otherDisruptions, {});
-    await view.ready("web", 6, 60, ns);
+    await view.ready("web", 12, 60, ns);
   });
 
   it("a moved pod that preempts another one on green: the victim is the scheduler's doing, and never counted as ours", async () => {
