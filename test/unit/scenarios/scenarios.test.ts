@@ -84,7 +84,9 @@ describe("the library", () => {
         ),
       ),
     );
-    const missing = Object.keys(RULES).filter((rule) => !expected.has(rule));
+    // these read the run state of an earlier handover, which a scenario has not: rollout/preflight/left-short.test.ts
+    const byRecord = ["left-short", "left-short-goes-first"];
+    const missing = Object.keys(RULES).filter((rule) => !expected.has(rule) && !byRecord.includes(rule));
     assert.deepEqual(missing, [], "each of these wants a scenario");
     const unknown = [...expected].filter((rule) => !(rule in RULES));
     assert.deepEqual(unknown, [], "no rule is called so");
