@@ -1,4 +1,6 @@
 /** Runs the rollout's own handover against a sandbox's API server, with a cloud that has no groups. */
+import { alerted } from "../../rollout/alerts/alerted.ts";
+import type { Environment } from "../../rollout/alerts/sinks/index.ts";
 import type { Cloud } from "../../rollout/cloud/cloud.ts";
 import { systemClock } from "../../rollout/clock.ts";
 import { createCluster } from "../../rollout/cluster/client.ts";
@@ -40,6 +42,8 @@ export interface HandoverOptions {
   evidence?: string;
   /** Ends the run from outside, as the operator's Ctrl-C does. */
   signal?: AbortSignal;
+  /** Where the secrets of `rollout.alerts` are. */
+  env?: Environment;
 }
 
 export async function moveNodes(options: HandoverOptions): Promise<Outcome> {
@@ -52,7 +56,8 @@ export async function moveNodes(options: HandoverOptions): Promise<Outcome> {
     onRequest: (method, path) => requests.toKubernetes(method, path),
   });
   const { evidence } = options;
-  const work = evidence === undefined ? handover : (job: Job) => observed(job, handover, evidence);
+  const told = (job: Job): Promise<Outcome> => alerted(job, handover, { env: options.env ?? {} });
+  const work = evidence === undefined ? told : (job: Job) => observed(job, told, evidence);
   return work({
     target: {
       pool: options.pool,
