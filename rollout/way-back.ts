@@ -33,7 +33,7 @@ export async function sendBack(run: Run): Promise<WayBack> {
   const moved = movedPods(run);
   const rest = new Map(moved.map((pod) => [pod.metadata.uid, pod]));
   try {
-    const context = await readContext(run.cluster);
+    const context = await contextOf(run);
     const drainer = new Drainer(run, { staysAway: (pods) => unfit(run, context, pods), keep });
     for (const wave of wavesOf(run, moved, keep)) {
       const nodes = [...new Set(wave.map(({ spec }) => spec?.nodeName ?? ""))];
@@ -62,6 +62,23 @@ export async function sendBack(run: Run): Promise<WayBack> {
       if (stillThere(run, pod) && !stay.has(pod.metadata.uid))
         keep(pod, "the way back ended before its turn");
     return { back: moved.length - stay.size, stay: [...stay.values()], failure };
+  }
+}
+
+/** How often the API server is asked for what the simulation needs, and the pause between two of them, in seconds. */
+const ATTEMPTS = 5;
+const PAUSE_SECONDS = 3;
+
+/** An API server that is busy now is asked again: the pods that have to go back can wait so long. */
+async function contextOf({ cluster, clock, signal }: Run): Promise<Context> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await readContext(cluster);
+    } catch (error) {
+      if (attempt === ATTEMPTS) throw error;
+      await clock.sleep(PAUSE_SECONDS * 1000, signal);
+      signal.throwIfAborted();
+    }
   }
 }
 

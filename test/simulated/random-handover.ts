@@ -229,6 +229,7 @@ function rollout(random: Random, workloads: readonly WorkloadPlan[]): Scenario["
       relaxAfterSeconds: random.pick([3, 20]),
     },
     ...(random.chance(0.1) && { maxDurationSeconds: 60 }),
+    rollback: { workloads: last === undefined ? "return" : "stay" },
   };
 }
 

@@ -58,6 +58,8 @@ class Play {
   private readonly acts: Act[] = [];
   /** All acts, also those that came when a run had ended. */
   private readonly done = new Set<Act>();
+  /** The last run moved pods back. */
+  private turned = false;
   private readonly problems: string[] = [];
   private readonly cancels: (() => void)[] = [];
 
@@ -152,6 +154,8 @@ class Play {
   private async run(name: string, plan: RunPlan | undefined): Promise<void> {
     const { on, scenario, stage } = this;
     const faults: Faults = { ...plan?.faults };
+    if (this.turned) on.turn(); // what has returned moves again, rightly
+    this.turned = false;
     stage.faults = faults;
     stage.stop = new AbortController();
     const run = await runHandover(on, name, {
@@ -162,6 +166,10 @@ class Play {
       onClient: (client) => (this.client = client),
       onLine: ({ event, message }) => {
         if (plan !== undefined && this.runs.length === 0) this.nowUnready(event);
+        if (event === "rollback" && message.startsWith("rolling") && returns(scenario)) {
+          on.turn();
+          this.turned = true;
+        }
         if (plan !== undefined && event === "health" && message.startsWith("health window of"))
           this.inWindow();
       },
@@ -236,6 +244,9 @@ class Play {
     }
   }
 }
+
+const returns = ({ rollout }: Scenario): boolean =>
+  (rollout["rollback"] as { workloads?: string } | undefined)?.workloads === "return";
 
 /** Ends after which nothing was put back: the next run goes on from there. */
 const GOES_ON = ["crash", "Abandoned", "failed"];
