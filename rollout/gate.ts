@@ -6,7 +6,7 @@ import { heldBy, otherHolder } from "./lease.ts";
 import { LABEL_POOL } from "./names.ts";
 import { isCordonedByUs, ownershipOf } from "./ownership.ts";
 import { passPreflight } from "./preflight.ts";
-import { owedBy, readRecord } from "./run-state.ts";
+import { failedBefore, owedBy, readRecord } from "./run-state.ts";
 import type { Job } from "./run.ts";
 import { sizesOfGreen } from "./sizes.ts";
 import { isBlue, type Target } from "./target.ts";
@@ -40,7 +40,8 @@ export async function gate(job: Job): Promise<GateResult> {
       resumed: unfinished,
       owed: owedBy(record, target.generation),
     });
-    await checkSources(job, inventory, job.measured ?? (await sourcesOf(job.config.health, job)));
+    const measured = job.measured ?? (await sourcesOf(job.config.health, job));
+    await checkSources(job, inventory, measured, failedBefore(record, target.generation).failed);
     const nodes = inventory.all("Node").filter((node) => isBlue(target, node));
     return {
       sizes: sizesOfGreen(nodes, record !== undefined && record.phase !== "succeeded"),

@@ -6,7 +6,7 @@ import { workloadOf } from "../whole.ts";
 import type { Measured } from "./measured.ts";
 import { type Metric, type Reading, type Source, SourceError } from "./metric.ts";
 import { ANSWER_SECONDS } from "./sampler.ts";
-import { labelOf, type Scene, topOf, watchedOf, workloadsOnBlue } from "./scope.ts";
+import { isSpoilt, labelOf, type Scene, topOf, watchedOf, workloadsOn, workloadsOnBlue } from "./scope.ts";
 import { sampleSecondsOf } from "./window.ts";
 
 /** A source that stumbles is asked again this often before it counts as offline. */
@@ -17,16 +17,19 @@ const PAUSE_SECONDS = 5;
 /**
  * Asks every source for every metric once, before anything is created: whoever pays for a second fleet wants to know first that its
  * health windows can be judged.
+ * @param failed generations to which a handover has failed: what is ill there is to be moved away
  * @throws Refused naming the source that does not answer, the metric about which it says nothing, or the probe that fails already
  */
 export async function checkSources(
   job: Job,
   inventory: Inventory,
   { sources, metrics }: Measured,
+  failed: readonly string[] = [],
 ): Promise<void> {
   const { config, target, clock, log } = job;
   const workloads = watchedOf({ inventory, target }, workloadsOnBlue({ inventory, target }));
   if (metrics.length === 0 || workloads.length === 0) return;
+  const spoilt = workloadsOn({ inventory, target }, failed);
   await Promise.all(
     metrics.map(async (metric) => {
       const source = sources.find(({ name }) => name === metric.source);
@@ -34,7 +37,12 @@ export async function checkSources(
       if (isStray(metric, { inventory, target })) throw stray(metric);
       const to = clock.now() - source.lagSeconds * 1000;
       const question = { metric, workloads, from: to - sampleSecondsOf(config.health) * 1000, to };
-      const readings = await asked(job, source, () => source.read(question, deadline(job, source)));
+      const readings = await asked(
+        job,
+        source,
+        () => source.read(question, deadline(job, source)),
+        isSpoilt(metric, spoilt),
+      );
       if (readings.length === 0 && metric.onlyWarns !== true) throw silent(metric, workloads.length);
     }),
   );
@@ -55,13 +63,18 @@ function deadline({ clock, signal }: Job, { answerSeconds = ANSWER_SECONDS }: So
   return AbortSignal.any([signal, late.signal]);
 }
 
-async function asked(job: Job, source: Source, ask: () => Promise<Reading[]>): Promise<Reading[]> {
+async function asked(
+  job: Job,
+  source: Source,
+  ask: () => Promise<Reading[]>,
+  mayBeIll: boolean,
+): Promise<Reading[]> {
   for (let attempt = 1; ; attempt++) {
     job.signal.throwIfAborted();
     try {
       const readings = await ask();
       const ill = readings.flatMap(({ value }) => ("failed" in value ? (value.failed ?? []) : [])).at(0);
-      if (ill === undefined) return readings;
+      if (ill === undefined || mayBeIll) return readings;
       if (attempt >= ATTEMPTS) throw failing(source, ill);
       await job.clock.sleep(PAUSE_SECONDS * 1000, job.signal);
     } catch (error) {

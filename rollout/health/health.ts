@@ -9,7 +9,7 @@ import { failureLimitOf } from "./judge/rule.ts";
 import type { Metric, Sample } from "./metric.ts";
 import { Sampler } from "./sampler.ts";
 import { meanOf } from "./series.ts";
-import { watchedOf, workloadsOn, workloadsOnBlue } from "./scope.ts";
+import { isSpoilt, watchedOf, workloadsOn, workloadsOnBlue } from "./scope.ts";
 import { healthWindow, sampleSecondsOf, type Scope } from "./window.ts";
 import { type Judge, shown } from "./verdict.ts";
 
@@ -131,7 +131,8 @@ export class Health {
     const spoilt = failed.length === 0 ? new Set<string>() : workloadsOn(this.run, failed);
     if (spoilt.size === 0) return spoilt;
     const before = await loadBaseline(cluster, target.pool, ...failed);
-    for (const workload of spoilt) {
+    const own = this.sampler.metrics.flatMap((metric) => (isSpoilt(metric, spoilt) ? metric.name : []));
+    for (const workload of [...spoilt, ...own]) {
       const earlier = before?.samples[workload];
       if (earlier !== undefined) samples[workload] = { ...samples[workload], ...earlier };
     }
@@ -170,7 +171,7 @@ export class Health {
   ): void {
     for (const metric of metrics) {
       const { limit, worse } = metric;
-      if (spoilt.has(metric.about ?? "")) continue;
+      if (isSpoilt(metric, spoilt)) continue;
       if (metric.measure === "probe") this.refuseIfIll(metric, firstOf(baseline, metric.about ?? "", metric));
       if (metric.measure === "probe") continue;
       if (limit === undefined || metric.onlyWarns === true) continue;

@@ -6,7 +6,7 @@ import { isFinished, workloadPodsOn } from "../pods.ts";
 import type { Pod } from "../cluster/types.ts";
 import { isBlue, isGreen, type Target } from "../target.ts";
 import { type Workload, workloadOf } from "../whole.ts";
-import type { Watched, WatchedPod } from "./metric.ts";
+import type { Metric, Watched, WatchedPod } from "./metric.ts";
 
 /** What a scope is made of. */
 export interface Scene {
@@ -45,6 +45,10 @@ export function workloadsOn(scene: Scene, generations: readonly string[]): Set<s
     .flatMap(({ metadata }) => workloadPodsOn(scene.inventory, metadata.name));
   return new Set(pods.flatMap((pod) => workloadOf(pod) ?? []).map((it) => labelOf(topOf(scene, it))));
 }
+
+/** Is a metric about one of these workloads, or about something of which nobody knows whose it is? */
+export const isSpoilt = ({ name, about }: Metric, spoilt: ReadonlySet<string>): boolean =>
+  about !== undefined && (spoilt.has(about) || (about === name && spoilt.size > 0));
 
 /** These workloads with their live pods, as sources are asked for them; several controllers of one Deployment are one. */
 export function watchedOf(scene: Scene, workloads: readonly Workload[]): Watched[] {

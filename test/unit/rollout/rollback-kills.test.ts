@@ -1,4 +1,9 @@
 import assert from "node:assert/strict";
+import { systemClock } from "../../../rollout/clock.ts";
+import { gate } from "../../../rollout/gate.ts";
+import { probed } from "../../../rollout/health/sources/probes.ts";
+import { RunLog } from "../../../rollout/log.ts";
+import type { Job } from "../../../rollout/run.ts";
 import { leftovers } from "../../simulated/aftermath.ts";
 import {
   BLUE,
@@ -150,3 +155,39 @@ for (const workloads of ["stay", "return"] as const) {
     }
   });
 }
+
+describe("pods that a rollback has left on a failed image", () => {
+  for (const workload of ["ReplicaSet default/web", undefined]) {
+    it(`a probe of ${workload ?? "nobody's"} that fails there stops neither the Gate nor the beginning of the next handover`, async function () {
+      this.timeout(30_000);
+      const on = await smallWorld(SEED);
+      const bad = new Set(on.nodes(GREEN.generation).map(({ metadata }) => metadata.name));
+      const isBad = (): boolean =>
+        on
+          .workloadPods()
+          .some(({ spec, metadata }) => metadata.labels?.["app"] === "web" && bad.has(spec?.nodeName ?? ""));
+      const measured = probed(
+        { name: "front", workload, failureLimit: undefined, consecutiveSuccesses: 3 },
+        0.5,
+        () => Promise.resolve(isBad() ? "status 500" : undefined),
+        new RunLog(systemClock, []),
+      );
+      const rollout = { health: { windowSeconds: 20, sampleSeconds: 1, extensionSeconds: 10 } };
+      const first = await runHandover(on, "first", { rollout, measured });
+      assert.equal(first.error?.name, "Breach", story(on, first));
+      on.turn();
+      const to = FIXED;
+      const work = async (job: Job): Promise<never> => ({ ...(await gate(job)), pods: 0 }) as never;
+      const gated = await runHandover(on, "gate", { to, rollout, measured, work });
+      assert.ok(gated.outcome, gated.error?.message);
+      await on.pool("workers", { ...FIXED, perZone: 1 }).settled();
+      const second = await runHandover(on, "second", { to, rollout, measured });
+      // the last of its pods there has yet to leave when the first window looks
+      assert.doesNotMatch(second.error?.message ?? "", /before anything was moved/, story(on, second));
+      assert.ok(
+        second.log.some(({ event }) => event === "node-drained"),
+        story(on, second),
+      );
+    });
+  }
+});
