@@ -24,6 +24,7 @@ const AT_LEAST: Record<string, number> = {
   "ends in not-reopened": 20,
   "ends in Interrupted": 20,
   "ends in Breach": 8,
+  "moved pods that return after a breach": 5,
   "ends in Abandoned": 4,
   "ends in Paused": 3,
   "ends in Refused": 3,
@@ -60,7 +61,7 @@ const AT_LEAST: Record<string, number> = {
 };
 
 /** What a play shows. */
-function marksOf({ scenario, ends, acts, judgement }: Played): string[] {
+function marksOf({ scenario, runs: played, ends, acts, judgement }: Played): string[] {
   const { rollout, zones, workloads, meddling, runs } = scenario;
   const drain = rollout["drain"] as { canary: boolean; maxParallel: number | string; excludedPods?: string };
   const faults = Object.keys(runs[0]?.faults ?? {});
@@ -79,6 +80,10 @@ function marksOf({ scenario, ends, acts, judgement }: Played): string[] {
     ["a success in spite of faults", first === "success" && faults.length > 0],
     ["a success in spite of others", first === "success" && meddling.length > 0],
     ["a pod moved again, rightly", judgement.moves.some(({ again }) => again)],
+    [
+      "moved pods that return after a breach",
+      played.some(({ error }) => /[1-9]\d* moved pods? returned to blue/.test(error?.message ?? "")),
+    ],
     ["canary", drain.canary],
     ["pods that go last", drain.excludedPods === "last"],
     ["pods that are left out", drain.excludedPods === "hold"],
