@@ -415,7 +415,9 @@ describe("AWS", function () {
 
   it("waits while EKS is busy with another change of the group", async () => {
     const group = await one("eks-managed", "other");
-    await Promise.all([cloud.resize(group, { max: 5 }), cloudOf().resize(group, { max: 6, min: 2 })]);
+    const first = cloud.resize(group, { max: 5 });
+    await until("EKS is busy", async () => (await one("eks-managed", "other")).status === "UPDATING");
+    await Promise.all([first, cloudOf().resize(group, { max: 6, min: 2 })]);
     const now = await one("eks-managed", "other");
     assert.equal(now.size.max, 6);
     assert.equal(now.size.min, 2);
