@@ -4,6 +4,7 @@ import { isProduct } from "../observation.ts";
 import type { Budget, Pod } from "../objects.ts";
 import { controllerOf, isHealthy, keyOf, scaled, selects } from "../objects.ts";
 import type { Cause, PodRecord, WatchState } from "../state.ts";
+import { budgetsOver } from "./selection.ts";
 import { noteSelection } from "./unguarded.ts";
 import { violation } from "./violation.ts";
 
@@ -64,15 +65,6 @@ function expectedScale(state: WatchState, pods: Pod[], known: number): number {
   }
   return [...replicas.values()].reduce((sum, each) => sum + each, 0);
 }
-
-export const budgetsOver = (state: WatchState, pod: Pod): Budget[] =>
-  [...state.budgets.values()]
-    .map(({ budget }) => budget)
-    .filter(
-      (budget) =>
-        budget.metadata.namespace === pod.metadata.namespace &&
-        selects(budget.spec?.selector, pod.metadata.labels ?? {}),
-    );
 
 /** Called after a healthy pod began to terminate: did that take a budget below what it wants? */
 export function judgeLoss(state: WatchState, record: PodRecord, cause: Cause, at: number): Violation[] {

@@ -4,7 +4,7 @@ import { isProduct } from "../observation.ts";
 import type { Budget, Pod } from "../objects.ts";
 import { controllerOf, isHealthy, keyOf } from "../objects.ts";
 import type { Cause, PodRecord, WatchState } from "../state.ts";
-import { budgetsOver } from "./budgets.ts";
+import { budgetsOver } from "./selection.ts";
 import { violation } from "./violation.ts";
 
 /** So long after a budget has gone, or selects other pods, whoever evicts may not know it yet. */
