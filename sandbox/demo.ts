@@ -218,6 +218,7 @@ class Feed {
   private files(): string[] {
     if (!existsSync(this.folder)) return [];
     return readdirSync(this.folder)
+      .filter((name) => name.endsWith(".ndjson")) // the evidence stands beside the run logs
       .map((name) => path.join(this.folder, name))
       .filter((file) => !this.earlier?.has(file));
   }
